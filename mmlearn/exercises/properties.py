@@ -1,0 +1,68 @@
+"""Find what the wrong cases have in common: "wrong exactly when `stride` is not 1"."""
+
+import torch
+
+from .case import named_arguments, tensors
+
+
+def shared_property(cases, wrong, signature, shapes=None):
+    """What all wrong cases have and no right case has, or "".
+
+    cases: the cases · wrong: list of bool, one each · shapes: {"input": "N C H W"} names the dimensions of tensor arguments
+    """
+    if all(wrong) or not any(wrong):
+        return ""
+    facts = [_facts(case, signature, shapes or {}) for case in cases]
+    names = dict.fromkeys(name for one in facts for name in one)  # in order, without repeats
+    found = [name for name in names if [one.get(name, False) for one in facts] == list(wrong)]
+    return " or ".join(found[:2])
+
+
+def _facts(case, signature, shapes):
+    """{"`stride` is not 1": True, …}: everything about a case that may decide whether an answer is right."""
+    facts = {}
+    named = named_arguments(case, signature, defaults=True)
+    for name, value in named.items():
+        default = signature.parameters[name].default if signature and name in signature.parameters else None
+        if not tensors(value):
+            facts.update(_option_facts(name, value, default))
+        elif default is None and signature and name in signature.parameters:
+            facts[f"`{name}` is given"] = True
+    for name, value in named.items():
+        if isinstance(value, torch.Tensor):
+            facts.update(_tensor_facts(name, value, shapes.get(name, "").split()))
+    if any(t.dtype == torch.float32 for value in named.values() for t in tensors(value)):
+        facts["the input is float32"] = True
+    return facts
+
+
+def _option_facts(name, value, default):
+    yield f"`{name}` is None", value is None
+    if isinstance(default, (bool, int, float, str)):
+        yield f"`{name}` is not {default!r}", value != default and value != (default, default)
+    if isinstance(value, bool):
+        yield f"`{name}` is {value}", True
+    elif isinstance(value, (str, float)):
+        yield f"`{name}` is {value!r}", True
+    elif isinstance(value, int):
+        yield f"`{name}` is more than 1", value > 1
+        yield f"`{name}` is even", value % 2 == 0
+        yield f"`{name}` is odd", value % 2 == 1
+    elif isinstance(value, (tuple, list)):
+        yield f"`{name}` is a pair", len(value) == 2
+        yield f"the numbers in `{name}` differ", len(set(map(str, value))) > 1
+
+
+def _tensor_facts(name, tensor, letters):
+    sizes = list(tensor.shape)
+    letters = letters if len(letters) == len(sizes) else [f"dimension {i}" for i in range(len(sizes))]
+    for letter, size in zip(letters, sizes, strict=True):
+        yield f"{letter} of `{name}` is more than 1", size > 1
+    for letter, size in zip(letters, sizes, strict=True):
+        yield f"{letter} of `{name}` is odd", size % 2 == 1
+        yield f"{letter} of `{name}` is even", size % 2 == 0
+    if len(sizes) >= 2:
+        yield f"`{name}` is not square ({letters[-2]} ≠ {letters[-1]})", sizes[-1] != sizes[-2]
+    yield f"`{name}` is not contiguous in memory", not tensor.is_contiguous()
+    yield f"`{name}` has negative values", bool((tensor < 0).any()) if not tensor.is_complex() else False
+    yield f"`{name}` requires grad", tensor.requires_grad

@@ -1,0 +1,62 @@
+"""Figures and interactive widgets of the course, in one style and each with a text alternative.
+
+Everything here returns or displays a picture that says in words what it shows, so that a reader who cannot see it loses
+nothing. A tour:
+
+    from mmlearn import show
+
+    show.set_style()                                         # once per notebook; mmlearn.course.begin does it for you
+    show.figure(fig, alt="Loss falls from 2.3 to 0.1 …")      # any matplotlib figure, shown with its alt text, then closed
+    html = show.to_html(fig, alt="…")                         # the same as a string, nothing displayed
+
+    show.images(batch, titles=labels, alt="…")                # photographs and digits, side by side
+    show.kernels(layer.weight, alt="…")                       # signed weights: blue below zero, white at zero, orange above
+    show.feature_maps(activations[0], alt="…")                # every channel of one layer on one scale
+
+    show.matrix(M, alt="…")                                   # a small matrix with its numbers; zeros stay quiet
+    show.equation_of_grids([x, k, y], ["⋆", "="], alt="…")    # input ⋆ kernel = output, small enough to do by hand
+
+    show.curves(history, alt="…")                             # loss and accuracy by epoch, labelled at the line's end
+    show.curves({"SGD": a, "Adam": b}, alt="…")               # several runs in one figure
+    show.table(rows, header, caption="…")                     # an accessible table with aligned numbers
+
+    show.interactive(draw, alt, rank=(1, 8))                  # your own figure with sliders
+    show.convolution_explorer(photo)                          # chapter 04: a kernel slides over a photograph
+    show.gradient_footprint()                                 # chapter 05: where one output pixel's gradient lands
+
+Colours: ``show.COLOURS`` is the categorical palette (``show.COLOURS.blue``, ``show.COLOURS[0]``), ``show.SEQUENTIAL`` and
+``show.SIGNED`` name the colour maps for amounts and for signed values.
+"""
+
+import importlib
+
+_HOME = {
+    "COLOURS": "style",
+    "SEQUENTIAL": "style",
+    "SIGNED": "style",
+    "set_style": "style",
+    "figure": "figures",
+    "to_html": "figures",
+    "images": "grids",
+    "kernels": "grids",
+    "feature_maps": "grids",
+    "matrix": "matrices",
+    "equation_of_grids": "matrices",
+    "curves": "training_curves",
+    "table": "tables",
+    "interactive": "widgets",
+    "convolution_explorer": "explore_convolution",
+    "gradient_footprint": "explore_gradient",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name):
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,58 @@
+"""Stop when the numbers stop being numbers, and say where to look."""
+
+import math
+
+import torch
+
+
+class NonFiniteError(FloatingPointError):
+    """The loss or a weight became NaN or infinite. ``history`` holds the epochs completed before."""
+
+    def __init__(self, message, history):
+        super().__init__(message)
+        self.history = history
+
+
+def check_loss(value, run, step, last, batch):
+    """Raise NonFiniteError unless the loss ``value`` of this step is finite. ``last`` is the loss of the step before, or None."""
+    if math.isfinite(value):
+        return
+    before = "it was the first step" if last is None else f"the last finite loss was {last:.4g}"
+    where = f"the loss became {value} in epoch {len(run.history) + 1}, step {step} ({before})"
+    raise NonFiniteError(f"{where}: {_cause(run, batch)}. {_kept(run)}", run.history)
+
+
+def check_epoch(record, run):
+    """Raise NonFiniteError, before anything is saved, if the epoch left a weight or the validation loss not finite."""
+    if bad := _not_finite(run.model.named_parameters()):
+        what = f"the weights of {bad} are not finite: {_smaller_steps(run)}"
+    elif not math.isfinite(record.get("validation_loss", 0.0)):
+        what = f"the validation loss is {record['validation_loss']}: are there NaN in its data, log(0) or 1/0 in the loss?"
+    else:
+        return
+    raise NonFiniteError(f"after epoch {record['epoch']} {what}. {_kept(run)}", run.history)
+
+
+def _cause(run, batch):
+    """The first of the usual causes that can be seen; else the two that cannot be seen from here."""
+    *inputs, target = batch
+    named = [*((f"input {number}", tensor) for number, tensor in enumerate(inputs)), ("target", target)]
+    if bad := _not_finite(named):
+        return f"{bad} of this batch holds NaN or infinity, so clean the data"
+    if bad := _not_finite(run.model.named_parameters()):
+        return f"the weights of {bad} were not finite any more: {_smaller_steps(run)}"
+    return f"data and weights are finite, so look for log(0) or 1/0 in the model and the loss; or {_smaller_steps(run)}"
+
+
+def _smaller_steps(run):
+    return f"try a smaller learning rate (now {run.lr:.3g}), clip=1.0, or amp=False"
+
+
+def _kept(run):
+    done = f"{len(run.history)} completed epoch{'' if len(run.history) == 1 else 's'}"
+    return f"This error's .history has the {done}" + (f", {run.checkpoint} their last checkpoint" if run.checkpoint else "")
+
+
+def _not_finite(named):
+    """The first name whose tensor holds NaN or infinity, or None."""
+    return next((name for name, tensor in named if torch.is_tensor(tensor) and not torch.isfinite(tensor).all().item()), None)

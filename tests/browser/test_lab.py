@@ -1,0 +1,81 @@
+"""A student's first minutes: open chapter 04 in JupyterLab, run it, move a slider, answer an exercise rightly and wrongly."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mmlearn.exercises import ch04
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTER = "04-convolution.ipynb"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+CHECK = re.compile(r"ch04\.(\w+)\.check\(")
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(480)]
+
+
+def tagged(cells, tag):
+    return [place for place, cell in enumerate(cells) if tag in cell["tags"]]
+
+
+def solved(exercise):
+    """The source that an author wrote into the exercise's cell, from the solution notebook."""
+    cells = json.loads((ROOT / "solutions" / CHAPTER).read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if "exercise" in cell["metadata"].get("tags", [])]
+    checks = ["".join(cell["source"]) for cell in cells if "check" in cell["metadata"].get("tags", [])]
+    return next(source for source, check in zip(sources, checks, strict=True) if f".{exercise}.check(" in check)
+
+
+def slider_moves_the_figure(lab, cells):
+    """Press the arrow key on the first slider and wait until a picture beside it is another one."""
+    kinds = [{kind for output in cell["outputs"] for kind in output.get("data", {})} for cell in cells]
+    cell = lab.show(next(place for place, shown in enumerate(kinds) if WIDGET in shown))
+    cell.locator(".noUi-handle").first.wait_for()
+    pictures = "cell => [...cell.querySelectorAll('.jp-OutputArea img')].map(image => image.src).join()"
+    cell.locator("img").first.wait_for()
+    before = cell.evaluate(pictures)
+    cell.locator(".noUi-handle").first.focus()
+    for _ in range(3):
+        lab.page.keyboard.press("ArrowRight")
+    lab.page.wait_for_function(f"([cell, before]) => ({pictures})(cell) !== before", arg=[cell.element_handle(), before])
+    assert all((alt or "").strip() for alt in cell.locator("img").evaluate_all("images => images.map(image => image.alt)"))
+
+
+def test_a_students_first_minutes(open_lab, tmp_path):
+    folder = tmp_path / "chapters"
+    shutil.copytree(ROOT / "chapters", folder, ignore=shutil.ignore_patterns(".*"))
+    lab = open_lab(folder)
+    lab.open(CHAPTER)
+    lab.run_all()
+
+    cells = lab.cells()
+    assert lab.errors(cells) == []
+    assert [cell["source"] for cell in cells if cell["type"] == "code" and cell["source"].strip() and not cell["count"]] == []
+    untouched = [place for place in tagged(cells, "check") if "○" not in lab.text(cells[place])]
+    assert untouched == [], "a check of an unanswered exercise must show ○"
+
+    slider_moves_the_figure(lab, cells)
+
+    check = next(place for place in tagged(cells, "check") if CHECK.search(cells[place]["source"]))
+    exercise = max(place for place in tagged(cells, "exercise") if place < check)
+    name = CHECK.search(cells[check]["source"]).group(1)
+
+    mistake = getattr(ch04, name).mistakes[0]
+    lab.type_into(exercise, f"{name} = ch04.{name}.mistakes[0].wrong")
+    lab.run_cell(exercise)
+    shown = lab.text(lab.run_cell(check))
+    assert "✗" in shown
+    assert "✓" not in shown
+    assert mistake.diagnosis in shown
+
+    lab.type_into(exercise, solved(name))
+    lab.run_cell(exercise)
+    shown = lab.text(lab.run_cell(check))
+    assert "✓" in shown
+    assert "✗" not in shown
+
+    assert lab.foreign == [], "the page asked other machines for something"
+    assert lab.page_errors == []

@@ -1,0 +1,87 @@
+"""Run every test with one pytest process tree. Called by `make test`; the last lines are pytest's own summary.
+
+    .venv/bin/python tools/test.py                          everything, notebooks at the smoke profile
+    .venv/bin/python tools/test.py --all                    the same, and all notebooks at the laptop profile, with both tools
+    .venv/bin/python tools/test.py tests/unit/ops -k conv   what is left over goes to pytest
+
+Notebooks are tests like the others: nbval makes one of every cell in chapters/, and tests/notebooks/test_solutions.py runs every
+notebook of solutions/ with papermill.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CELL_SECONDS = {"smoke": 120, "laptop": 600}
+MOST_WORKERS = 4
+
+
+def say(text):
+    print(f"[mmlearn] {text}", flush=True)
+
+
+def workers():
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MOST_WORKERS, cores))
+
+
+def environment(everything, scratch):
+    """The parent's environment, less the user's own settings, with one thread per process."""
+    dropped = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
+    kept = {key: value for key, value in os.environ.items() if key not in dropped}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+    return (
+        kept
+        | threads
+        | {
+            "MMLEARN_PROFILE": "laptop" if everything else "smoke",
+            "MMLEARN_PROGRESS": str(scratch / "progress.json"),
+            "MMLEARN_TEST_ALL": "1" if everything else "",
+            "IPYTHONDIR": str(scratch / "ipython"),
+            "JUPYTER_CONFIG_DIR": str(scratch / "jupyter-config"),
+            "JUPYTER_DATA_DIR": str(scratch / "jupyter-data"),
+            "JUPYTER_PLATFORM_DIRS": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+    )
+
+
+def pytest_arguments(everything, rest):
+    folders = ["chapters", "solutions"] if everything else ["chapters"]
+    chosen = any((ROOT / argument.split("::")[0]).exists() for argument in rest if not argument.startswith("-"))
+    profile = "laptop" if everything else "smoke"
+    return [
+        *("-n", str(workers()), "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "15", "--durations-min", "5"),
+        *("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", str(CELL_SECONDS[profile])),
+        *([] if chosen else ["tests", *folders]),
+        *rest,
+    ]
+
+
+def main(arguments):
+    everything = "--all" in arguments
+    rest = [argument for argument in arguments if argument != "--all"]
+    command = [sys.executable, "-m", "pytest", *pytest_arguments(everything, rest)]
+    say("unit tests, lint, the build check, the Colab-alike environment and JupyterLab in a browser;")
+    if everything:
+        say("every notebook of chapters/ and solutions/ at the laptop profile, with nbval and with papermill: this takes a while")
+    else:
+        say("every cell of chapters/ with nbval and every notebook of solutions/ with papermill, at the smoke profile")
+    say("pytest " + " ".join(command[3:]))
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mmlearn-test-") as scratch:
+        child = environment(everything, Path(scratch))
+        say(f"one thread a process; Jupyter's files and progress in {scratch}; started {time.strftime('%H:%M:%S')}")
+        code = subprocess.run(command, cwd=ROOT, env=child).returncode
+    if code and not rest:
+        print(f"[mmlearn] failed after {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
