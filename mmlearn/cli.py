@@ -212,7 +212,7 @@ def main():
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a console that knows no ✓ shows ? and goes on
     try:
-        app()
+        app(prog_name="mmlearn")
     except CourseError as mistake:
         Console(stderr=True).print(Text(f"mmlearn: {mistake}", style="red"), soft_wrap=True)
         sys.exit(2)

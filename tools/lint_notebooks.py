@@ -17,12 +17,12 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 GENERATED = ("badge", "parameters", "setup")
 CLOSING = ("what to remember", "references")
-HEAD = {
-    "able to": "what the reader will be able to do",
-    "you need": "what the reader needs",
-    "minutes": "how many minutes it takes",
-    "cpu": "the minutes on a CPU",
-    "gpu": "the minutes on a GPU",
+OPENING = {
+    r"you can\b|able to": "what the reader can do afterwards",
+    r"you need": "what the reader needs",
+    r"minute|hour": "how long it takes",
+    r"\bcpu\b|laptop": "how long it takes on a CPU",
+    r"\bgpu\b": "how long it takes on a GPU",
 }
 
 # Written in pieces, so that this file does not contain what it looks for.
@@ -129,13 +129,15 @@ def anatomy_problems(cells):
     if order != sorted(order):
         yield "the tagged cells must come in this order: " + ", ".join(GENERATED)
     opening = " ".join(source(cell) for cell in cells[: max(order, default=0)] if cell["cell_type"] == "markdown").lower()
-    for words, meaning in HEAD.items():
-        if words not in opening:
-            yield f"before the set-up cell, nothing says {meaning} (no {words!r})"
+    for words, meaning in OPENING.items():
+        if not re.search(words, opening):
+            yield f"before the set-up cell, nothing says {meaning} (no {words})"
     prose = "\n".join(source(cell) for cell in cells if cell["cell_type"] == "markdown")
     headings = re.findall(r"^## +(.+?)\s*$", prose, re.MULTILINE)
     if tuple(heading.lower().rstrip(".") for heading in headings[-2:]) != CLOSING:
         yield f"the last two sections must be ## What to remember and ## References; they are {headings[-2:]}"
+    if not re.search(r"^#+ .*open question", prose, re.IGNORECASE | re.MULTILINE):
+        yield "no open question (a heading that says so)"
     if not any(WIDGET_VIEW in output.get("data", {}) for cell in cells for output in cell.get("outputs", [])):
         yield "no interactive figure (no cell shows a widget)"
 

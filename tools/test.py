@@ -51,14 +51,18 @@ def environment(everything, scratch):
     )
 
 
+def chosen(rest):
+    """The files and folders among pytest's arguments: with any of them, nothing else is run."""
+    return [argument for argument in rest if not argument.startswith("-") and (ROOT / argument.split("::")[0]).exists()]
+
+
 def pytest_arguments(everything, rest):
     folders = ["chapters", "solutions"] if everything else ["chapters"]
-    chosen = any((ROOT / argument.split("::")[0]).exists() for argument in rest if not argument.startswith("-"))
-    profile = "laptop" if everything else "smoke"
+    seconds = CELL_SECONDS["laptop" if everything else "smoke"]
     return [
         *("-n", str(workers()), "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "15", "--durations-min", "5"),
-        *("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", str(CELL_SECONDS[profile])),
-        *([] if chosen else ["tests", *folders]),
+        *("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", str(seconds)),
+        *([] if chosen(rest) else ["tests", *folders]),
         *rest,
     ]
 
@@ -67,20 +71,17 @@ def main(arguments):
     everything = "--all" in arguments
     rest = [argument for argument in arguments if argument != "--all"]
     command = [sys.executable, "-m", "pytest", *pytest_arguments(everything, rest)]
-    say("unit tests, lint, the build check, the Colab-alike environment and JupyterLab in a browser;")
-    if everything:
-        say("every notebook of chapters/ and solutions/ at the laptop profile, with nbval and with papermill: this takes a while")
-    else:
-        say("every cell of chapters/ with nbval and every notebook of solutions/ with papermill, at the smoke profile")
-    say("pytest " + " ".join(command[3:]))
-    started = time.monotonic()
+    if not chosen(rest):
+        say("unit tests, lint, the build check, the Colab-alike environment, JupyterLab in a browser, and")
+        if everything:
+            say("every notebook of both folders, with nbval and with papermill, at the laptop profile: this takes a while")
+        else:
+            say("every cell of chapters/ with nbval and every notebook of solutions/ with papermill, at the smoke profile")
+    say(" ".join(command[2:]))
     with tempfile.TemporaryDirectory(prefix="mmlearn-test-") as scratch:
         child = environment(everything, Path(scratch))
         say(f"one thread a process; Jupyter's files and progress in {scratch}; started {time.strftime('%H:%M:%S')}")
-        code = subprocess.run(command, cwd=ROOT, env=child).returncode
-    if code and not rest:
-        print(f"[mmlearn] failed after {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    return code
+        return subprocess.run(command, cwd=ROOT, env=child).returncode
 
 
 if __name__ == "__main__":

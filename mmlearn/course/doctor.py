@@ -21,6 +21,7 @@ from mmlearn.course.settings import check_profile
 MINIMUM_PYTHON = (3, 11)
 ENOUGH_GB, LITTLE_GB = 5, 1
 SLOW_IMPORT_SECONDS = 15
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container, on Linux
 VARIABLES = (
     *("MMLEARN_PROFILE", "MMLEARN_DATA", "MMLEARN_THREADS", "MMLEARN_PROGRESS"),
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_HUB_OFFLINE", "PYTHONPATH"),
@@ -220,7 +221,7 @@ def usable_cores():
     """The cores that this process may use: fewer than the machine has, in a container with a limit."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = CPU_LIMIT.read_text().split()
         return min(cores, int(quota) / int(period))
     except (OSError, ValueError):
         return cores

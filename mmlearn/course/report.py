@@ -67,7 +67,7 @@ def report(results, profile):
         style=_STYLE,
         profile=html.escape(profile),
         seconds=f"{sum(result.seconds for result in results):.1f}",
-        when=html.escape(max((result.when for result in results), default="never").replace("T", " ")),
+        when=html.escape(max((result.when for result in results), default="never").replace("T", " ")[:16]),
         rows="\n".join(_row(result, slowest) for result in results),
     )
 

@@ -7,6 +7,7 @@ and moved there complete; results.json, which remembers what was run, comes last
 import hashlib
 import importlib.metadata
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ from mmlearn.course.report import report
 
 RESULTS = "results.json"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MMLEARN_THREADS"), "1")
+_DEAD_KERNEL = 138  # papermill's exit code for it
 _DAY = 24 * 3600
 
 
@@ -127,7 +129,19 @@ class Runs:
         """Run a notebook; returns papermill's exit code and the end of its log."""
         total, log = len(read(source).cells) + 1, []  # papermill adds a cell with the profile
         with notebook_folder() as (folder, environment):
-            options = ["--cwd", folder, "--kernel", "python3", "--log-output", "--no-progress-bar", "-r", "profile", self.profile]
+            options = [
+                "--cwd",
+                folder,
+                "--kernel",
+                "python3",
+                "--language",
+                "python",
+                "--log-output",
+                "--no-progress-bar",
+                "-r",
+                "profile",
+                self.profile,
+            ]
             process = subprocess.Popen(
                 [sys.executable, "-m", "papermill", str(source), str(target), *options],
                 env=environment | threads | {"MMLEARN_PROFILE": self.profile},
@@ -199,19 +213,18 @@ def remembered(output):
 def failure(source, executed, code, log):
     """Where and why a run failed: ("cell [7] (id 3fa2b1c0) 'loss.backward()'", "RuntimeError: …")."""
     try:
-        ran = read(executed).cells
-    except ValueError:
-        ran = []
-    statuses = {cell["id"]: cell.metadata.get("papermill", {}).get("status") for cell in ran}
-    errors = {cell["id"]: output for cell in ran for output in cell.get("outputs", []) if output.output_type == "error"}
+        ran = {cell["id"]: cell for cell in code_cells(read(executed))}
+    except CourseError:
+        ran = {}
+    where, why = "before its first cell", _last_words(log, code)
     for number, cell in enumerate(code_cells(read(source)), start=1):
+        done = ran.get(cell["id"])
+        if done is None or not done.metadata.get("papermill", {}).get("start_time"):
+            continue
         where = f"cell [{number}] (id {cell['id']}) {first_line(cell.source)!r}"
-        if cell["id"] in errors:
-            error = errors[cell["id"]]
+        for error in (output for output in done.outputs if output.output_type == "error"):
             return where, f"{error.ename}: {error.evalue}".removesuffix(": ")
-        if statuses.get(cell["id"]) in ("running", "failed"):
-            return where, "the kernel died; was there enough memory?" if code == 138 else _last_words(log, code)
-    return "before its first cell", _last_words(log, code)
+    return where, "the kernel died; was there enough memory?" if code == _DEAD_KERNEL else why
 
 
 def _last_words(log, code):
@@ -224,8 +237,9 @@ def _with_page(result, notebook):
         import nbformat
         from nbconvert import HTMLExporter
 
+        logging.getLogger("traitlets").setLevel(logging.ERROR)  # nbconvert would speak between the progress bars
         resources = {"metadata": {"name": f"{result.chapter} · {result.title}"}}
-        html, _ = HTMLExporter(log_level="ERROR").from_notebook_node(nbformat.read(notebook, as_version=4), resources)
+        html, _ = HTMLExporter().from_notebook_node(nbformat.read(notebook, as_version=4), resources)
         notebook.with_suffix(".html").write_text(html, encoding="utf-8")
     except Exception as problem:  # whatever a template engine raises: the chapter itself has run
         return replace(result, note=f"no page could be made of the notebook: {type(problem).__name__}: {problem}")

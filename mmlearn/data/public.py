@@ -195,8 +195,10 @@ def _dataset(name):
 
 
 def _folder(dataset, root):
-    """The folder of a data set's files below ``root``, or ``root`` itself when the files lie right there."""
-    root = cache_folder() if root is None else Path(root).expanduser()
+    """The folder of a data set's files: torchvision's below ``root``; or ``root`` itself, if it is yours and has them."""
+    if root is None:
+        return cache_folder() / dataset.folder
+    root = Path(root).expanduser()
     return root if any(file.locate(root) for file in dataset.files) else root / dataset.folder
 
 

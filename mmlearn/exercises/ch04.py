@@ -113,15 +113,16 @@ output_size = Exercise(
     float32=False,
     mistakes=[
         Mistake(
-            lambda size, kernel_size, stride=1, padding=0, dilation=1: (size + 2 * padding - dilation * (kernel_size - 1) - 1)
-            // stride,
+            lambda size, kernel_size, stride=1, padding=0, dilation=1: (
+                (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride
+            ),
             "off by one: the first place is not counted",
             "The quotient is the number of *steps*. There is one place more than there are steps.",
         ),
         Mistake(
-            lambda size, kernel_size, stride=1, padding=0, dilation=1: (size + padding - dilation * (kernel_size - 1) - 1)
-            // stride
-            + 1,
+            lambda size, kernel_size, stride=1, padding=0, dilation=1: (
+                (size + padding - dilation * (kernel_size - 1) - 1) // stride + 1
+            ),
             "padding is counted on one side only; the zeros are added on both",
         ),
         Mistake(
@@ -129,21 +130,22 @@ output_size = Exercise(
             "dilation is forgotten: the kernel reaches over d(k−1)+1 pixels, not over k",
         ),
         Mistake(
-            lambda size, kernel_size, stride=1, padding=0, dilation=1: (size + 2 * padding - dilation * kernel_size) // stride + 1,
+            lambda size, kernel_size, stride=1, padding=0, dilation=1: (
+                (size + 2 * padding - dilation * kernel_size) // stride + 1
+            ),
             "dilation is multiplied with k; between k cells there are only k−1 gaps",
         ),
         Mistake(
-            lambda size, kernel_size, stride=1, padding=0, dilation=1: -(
-                -(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride
-            )
-            + 1,
+            lambda size, kernel_size, stride=1, padding=0, dilation=1: (
+                -(-(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride) + 1
+            ),
             "rounded up: a last step that does not fit is not taken",
             "Use `//`. Some pooling layers offer rounding up as `ceil_mode`; convolutions do not.",
         ),
         Mistake(
-            lambda size, kernel_size, stride=1, padding=0, dilation=1: (size + 2 * padding - dilation * (kernel_size - 1) - 1)
-            / stride
-            + 1,
+            lambda size, kernel_size, stride=1, padding=0, dilation=1: (
+                (size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1
+            ),
             "a true division: use `//`, the number of places is whole",
         ),
         Mistake(
@@ -243,7 +245,9 @@ conv2d_loops = Exercise(
             "the channels are averaged; Eq. 4.4 adds them up",
         ),
         Mistake(
-            lambda images, weight, bias, stride=1, padding=0, dilation=1: F.conv2d(images, weight, None, stride, padding, dilation),
+            lambda images, weight, bias, stride=1, padding=0, dilation=1: F.conv2d(
+                images, weight, None, stride, padding, dilation
+            ),
             "the bias is forgotten",
         ),
         Mistake(
@@ -256,9 +260,9 @@ conv2d_loops = Exercise(
             "stride is forgotten: the kernel moves one pixel at a time",
         ),
         Mistake(
-            lambda images, weight, bias, stride=1, padding=0, dilation=1: F.conv2d(images, weight, bias, stride, padding, dilation)[
-                :, :, :-1, :-1
-            ],
+            lambda images, weight, bias, stride=1, padding=0, dilation=1: F.conv2d(
+                images, weight, bias, stride, padding, dilation
+            )[:, :, :-1, :-1],
             "off by one in the output size: the last row and the last column of places are missing",
             "Eq. 4.3 ends with $+1$.",
         ),

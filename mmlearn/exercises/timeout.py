@@ -1,24 +1,40 @@
 """A time limit that ends a student's endless loop, also one that swallows exceptions with a bare ``except:``."""
 
 import ctypes
-import random
 import signal
 import sys
 import threading
 import time
 
-_RETRY = 0.02  # seconds between attempts to end code that swallowed the first one
+_RETRY = 0.02  # seconds until a student's code that swallowed the first exception gets the next
+_raise_later = ctypes.pythonapi.PyThreadState_SetAsyncExc  # raises an exception in a thread, at its next call or loop
+_raise_later.argtypes = [ctypes.c_ulong, ctypes.py_object]
+_NOTHING = ctypes.py_object()  # a null pointer: forget the exception that is on its way
+_limited = set()  # threads that run a student's code right now
 
 
 class TimeLimit(BaseException):
     """Raised inside the student's code; not an `Exception`, so that ``except Exception`` lets it through."""
 
 
+class _Storm(TimeLimit):
+    """A `TimeLimit` that sends for the next one as it is made: whatever an ``except:`` does with it is interrupted too.
+
+    So the exceptions follow each other until one strikes where nothing catches it: in an ``except`` block, or between two rounds
+    of a loop. The next is sent for from within `map`, since after a plain call the interpreter would raise it here at once.
+    """
+
+    def __init__(self):
+        if threading.get_ident() in _limited:
+            for _ in map(_raise_later, (threading.get_ident(),), (_Storm,)):
+                return
+
+
 def call_within(seconds, function, *args, **kwargs):
     """`function(*args, **kwargs)`, ended by `TimeLimit` after `seconds`.
 
     In the main thread of a POSIX system an alarm signal interrupts it; elsewhere a second thread raises the exception in this
-    one. A call into C that never returns cannot be ended. Handlers, timers and trace functions are put back as they were.
+    one. A call into C that never returns cannot be ended. Handlers and timers are put back as they were.
     """
     if seconds <= 0:
         raise TimeLimit
@@ -27,68 +43,58 @@ def call_within(seconds, function, *args, **kwargs):
 
 
 def _with_alarm(seconds, function, args, kwargs):
-    ours = sys._getframe().f_code
-    tries = 0
+    ours, thread, rings = sys._getframe().f_code, threading.get_ident(), 0
 
     def ring(signum, frame):
-        nonlocal tries
-        if frame is None or frame.f_code is ours:
-            return  # the student's code is already over
-        tries += 1
-        if tries == 1:
-            raise TimeLimit
-        # It was swallowed. An exception out of a trace function can strike on any line, so try one line further each time until
-        # it strikes where no `except:` is watching.
-        wait = tries % 17
+        nonlocal rings
+        if frame is not None and frame.f_code is not ours:  # else the student's code is over
+            rings += 1
+            raise TimeLimit if rings == 1 else _Storm
 
-        def strike(frame, event, arg):
-            nonlocal wait
-            wait -= 1
-            if wait > 0 or event != "line":
-                return strike
-            signal.setitimer(
-                signal.ITIMER_REAL, random.uniform(1e-5, 1e-3), _RETRY
-            )  # again soon, in case an outer loop catches it
-            raise TimeLimit
-
-        sys.settrace(strike)
-        while frame is not None and frame.f_code is not ours:
-            frame.f_trace = strike
-            frame = frame.f_back
-
-    started, trace = time.monotonic(), sys.gettrace()
-    handler = signal.signal(signal.SIGALRM, ring)
+    started, handler = time.monotonic(), signal.signal(signal.SIGALRM, ring)
     before, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _RETRY)
+    _limited.add(thread)
     try:
         return function(*args, **kwargs)
     finally:
+        try:
+            _limited.discard(thread)
+            _raise_later(thread, _NOTHING)
+        except TimeLimit:
+            pass  # the last of a storm
         signal.setitimer(signal.ITIMER_REAL, 0)
-        sys.settrace(trace)
         signal.signal(signal.SIGALRM, signal.SIG_DFL if handler is None else handler)
         if before:
             signal.setitimer(signal.ITIMER_REAL, max(1e-3, before - (time.monotonic() - started)), interval)
 
 
 def _with_watchdog(seconds, function, args, kwargs):
-    caller, over, lock = ctypes.c_ulong(threading.get_ident()), threading.Event(), threading.RLock()
+    thread, over = threading.get_ident(), threading.Event()
 
     def watch():
-        pause = seconds
+        exception, pause = TimeLimit, seconds
         while not over.wait(pause):
-            with lock:
-                if not over.is_set():
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(caller, ctypes.py_object(TimeLimit))
-            pause = random.uniform(1e-4, _RETRY)
+            if thread in _limited:
+                _raise_later(thread, exception)
+            exception, pause = _Storm, _RETRY
 
-    threading.Thread(target=watch, daemon=True).start()
+    def stop():
+        over.set()
+        watchdog.join()
+        _raise_later(thread, _NOTHING)
+
+    watchdog = threading.Thread(target=watch, daemon=True)
+    watchdog.start()
+    _limited.add(thread)
     try:
         return function(*args, **kwargs)
     finally:
-        while True:
-            try:
-                with lock:
-                    over.set()
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(caller, None)  # forget one that is still on its way
-                break
-            except TimeLimit:
-                continue
+        try:
+            _limited.discard(thread)
+            _raise_later(thread, _NOTHING)
+        except TimeLimit:
+            pass  # the last of a storm
+        try:
+            stop()
+        except TimeLimit:  # one that the watchdog had just sent
+            stop()

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from mmlearn.models.initialisation import he_normal
 from mmlearn.models.interface import check_images, functions
 
 
@@ -12,7 +13,7 @@ class LeNet(nn.Module):
     images (N, channels, image_size, image_size) float → logits (N, classes)
 
     F is the functional namespace the network computes with: torch.nn.functional or mmlearn.ops. The parameters live in
-    nn.Conv2d and nn.Linear, which also initialise them, so the same torch seed gives the same network for every F.
+    nn.Conv2d and nn.Linear whatever F is, so the same torch seed gives the same network. They start as in ``he_normal``.
 
     What differs from 1998: max pooling instead of a trainable average, ReLU instead of a scaled tanh, each map of the second
     convolution sees all six maps of the first (then: a hand-made table of some), padding 2 in both convolutions so that any
@@ -34,6 +35,7 @@ class LeNet(nn.Module):
         self.fc1 = nn.Linear(16 * side * side, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, classes)
+        he_normal(self)
 
     def forward(self, images):
         return self.stages(images)["logits"]

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from mmlearn.models.initialisation import he_normal
 from mmlearn.models.interface import check_images, functions
 
 
@@ -12,8 +13,8 @@ class VGG(nn.Module):
     images (N, channels, image_size, image_size) float → logits (N, classes)
 
     Two 3×3 convolutions see 5×5 pixels as one 5×5 convolution does, with 18 C² weights instead of 25 C² and one more ReLU.
-    Weights start as He et al. (2015) derive for ReLU: normal, variance 2 / fan-in; biases at 0. No batch normalisation and
-    no dropout: the original of 2014 had only the second, and chapters 03 and 06 add the first. F: see ``LeNet``.
+    Weights start as in ``he_normal``. The original has more and wider blocks, and dropout between three linear layers; like
+    it, this one has no batch normalisation. F: see ``LeNet``.
 
     >>> VGG(image_size=8, widths=(8, 16))(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 10])
@@ -32,11 +33,7 @@ class VGG(nn.Module):
             self.blocks.append(nn.ModuleList(convolutions))
         self.fc1 = nn.Linear(widths[-1] * side * side, hidden)
         self.fc2 = nn.Linear(hidden, classes)
-
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
+        he_normal(self)
 
     def forward(self, images):
         return self.stages(images)["logits"]

@@ -4,28 +4,14 @@ import warnings
 
 import torch
 
-from mmlearn.ops.arguments import check_floating, require
+from mmlearn.ops.arguments import ANY_DIMS, check_floating, check_grad_output, is_whole, require, shape
 from mmlearn.ops.by_hand import differentiated_by
-
-__all__ = [
-    "log_softmax",
-    "log_softmax_backward",
-    "relu",
-    "relu_backward",
-    "sigmoid",
-    "sigmoid_backward",
-    "softmax",
-    "softmax_backward",
-    "tanh",
-    "tanh_backward",
-]
-
-ANY = range(0, 65)
 
 
 def relu_backward(grad_output, input):
-    """dX = dY where x > 0, else 0 (at x = 0 too, as torch does). All shapes equal."""
-    return torch.where(input > 0, grad_output, torch.zeros_like(grad_output))
+    """dX = dY where x > 0, and 0 where x ≤ 0 (at x = 0 too, as torch does). All shapes equal."""
+    check_grad_output(grad_output, input.shape)
+    return grad_output.masked_fill(input <= 0, 0)
 
 
 @differentiated_by(relu_backward)
@@ -34,55 +20,73 @@ def _relu(input):
 
 
 def relu(input, inplace=False):
-    """max(x, 0) (Fukushima 1969; in deep networks: Nair and Hinton 2010). Any shape; ``inplace`` overwrites the input, as in torch."""
-    check_floating(input, "input", ANY, "of any shape")
-    return input.clamp_(min=0) if inplace else _relu(input)
+    """max(x, 0) (Fukushima 1969; in deep networks: Nair and Hinton 2010). Any shape; ``inplace`` overwrites the input."""
+    check_floating(input, "input", ANY_DIMS, "of any shape")
+    return input.masked_fill_(input <= 0, 0) if inplace else _relu(input)
 
 
 def sigmoid_backward(grad_output, input):
     """dX = dY · σ(x)(1 − σ(x)). All shapes equal."""
+    check_grad_output(grad_output, input.shape)
     probability = sigmoid(input)
     return grad_output * probability * (1 - probability)
 
 
 @differentiated_by(sigmoid_backward)
 def sigmoid(input):
-    """σ(x) = 1/(1 + e^(−x)), written so that neither large nor small x overflows. Any shape.
+    """σ(x) = 1/(1 + e^(−x)). Any shape. For a very negative x the power is ∞, and 1/∞ = 0 is the right answer.
 
     >>> sigmoid(torch.tensor([-1000.0, 0.0, 1000.0]))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    check_floating(input, "input", ANY, "of any shape")
-    small = torch.exp(-input.abs())  # in (0, 1]
-    return torch.where(input >= 0, 1 / (1 + small), small / (1 + small))
+    check_floating(input, "input", ANY_DIMS, "of any shape")
+    return 1 / (1 + torch.exp(-input))
 
 
 def tanh_backward(grad_output, input):
     """dX = dY · (1 − tanh²x). All shapes equal."""
+    check_grad_output(grad_output, input.shape)
     return grad_output * (1 - tanh(input) ** 2)
 
 
 @differentiated_by(tanh_backward)
 def tanh(input):
-    """tanh x = 2σ(2x) − 1: the sigmoid, stretched to (−1, 1). Any shape."""
-    check_floating(input, "input", ANY, "of any shape")
-    minus_double = -2 * input.abs()  # tanh|x| = (1 − e^(−2|x|)) / (1 + e^(−2|x|)), then the sign is put back
+    """tanh x = 2σ(2x) − 1 = (1 − e^(−2x)) / (1 + e^(−2x)): the sigmoid, stretched to (−1, 1). Any shape.
+
+    Computed for |x|, so that the power cannot overflow, with expm1, which keeps the digits of e^z − 1 for a small z.
+    """
+    check_floating(input, "input", ANY_DIMS, "of any shape")
+    minus_double = -2 * input.abs()
     return torch.sign(input) * -torch.expm1(minus_double) / (1 + torch.exp(minus_double))
 
 
-def _axis(input, dim):
-    """torch's rule for dim=None, with torch's warning; a dim that does not exist is a ValueError."""
+def _softmax_axis(input, dim):
+    """The axis that sums to one; torch's rule when dim is None."""
+    check_floating(input, "input", ANY_DIMS, "of any shape")
     if dim is None:
         dim = 0 if input.dim() in (0, 1, 3) else 1
-        warnings.warn(f"softmax without dim is deprecated: taking dim={dim}; say which", UserWarning, stacklevel=4)
-    require(-max(input.dim(), 1) <= dim < max(input.dim(), 1), "dim", dim, f"an axis of input {tuple(input.shape)}")
+    axes = max(input.dim(), 1)
+    require(is_whole(dim) and -axes <= dim < axes, "dim", repr(dim), f"an axis of input {tuple(input.shape)}")
+    require(input.dim() == 0 or input.shape[dim] > 0, "input", shape(input), f"at least one number along dim {dim}")
     return dim
+
+
+def _converted(input, dim, dtype):
+    """The input in the dtype that was asked for; torch's warning when dim is missing."""
+    if dim is None:
+        warnings.warn("softmax and log_softmax choose a dim by an old rule without dim: give one", UserWarning, stacklevel=4)
+    require(isinstance(input, torch.Tensor), "input", type(input).__name__, "a torch.Tensor of any shape")
+    good = dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point)
+    require(good, "dtype", dtype, "a floating-point torch.dtype or None")
+    return input if dtype is None else input.to(dtype)
 
 
 def softmax_backward(grad_output, input, dim=None, _stacklevel=3, dtype=None):
     """dX = p ⊙ (dY − Σ_k dY_k p_k), with p = softmax(x): the Jacobian diag(p) − p pᵀ applied without building it."""
+    check_grad_output(grad_output, input.shape)
+    dim = _softmax_axis(input, dim)
     probability = softmax(input, dim, dtype=dtype)
-    inner = (grad_output * probability).sum(dim if dim is not None else _axis(input, dim), keepdim=True)
+    inner = (grad_output * probability).sum(dim, keepdim=True)
     return (probability * (grad_output - inner)).to(input.dtype)
 
 
@@ -90,30 +94,29 @@ def softmax_backward(grad_output, input, dim=None, _stacklevel=3, dtype=None):
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """p_k = e^(x_k) / Σ_j e^(x_j) along ``dim``; the largest x is subtracted first, which changes nothing but prevents overflow.
 
-    input: any shape   dim: the axis that sums to one   returns: the same shape
+    input: any shape   dim: the axis that sums to one   dtype: computes in this one   returns: the same shape
 
     >>> softmax(torch.tensor([1000.0, 1000.0]), dim=0)
     tensor([0.5000, 0.5000])
     """
-    check_floating(input, "input", ANY, "of any shape")
-    input = input if dtype is None else input.to(dtype)
-    dim = _axis(input, dim)
+    input = _converted(input, dim, dtype)
+    dim = _softmax_axis(input, dim)
     exponential = torch.exp(input - input.amax(dim, keepdim=True))
     return exponential / exponential.sum(dim, keepdim=True)
 
 
 def log_softmax_backward(grad_output, input, dim=None, _stacklevel=3, dtype=None):
     """dX = dY − p · Σ_k dY_k, with p = softmax(x)."""
-    probability = softmax(input, dim, dtype=dtype)
-    total = grad_output.sum(dim if dim is not None else _axis(input, dim), keepdim=True)
-    return (grad_output - probability * total).to(input.dtype)
+    check_grad_output(grad_output, input.shape)
+    dim = _softmax_axis(input, dim)
+    total = grad_output.sum(dim, keepdim=True)
+    return (grad_output - softmax(input, dim, dtype=dtype) * total).to(input.dtype)
 
 
 @differentiated_by(log_softmax_backward)
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
-    """log p_k = x_k − log Σ_j e^(x_j), with the largest x subtracted first. Shapes as in ``softmax``."""
-    check_floating(input, "input", ANY, "of any shape")
-    input = input if dtype is None else input.to(dtype)
-    dim = _axis(input, dim)
+    """log p_k = x_k − log Σ_j e^(x_j), with the largest x subtracted first. Arguments and shapes as in ``softmax``."""
+    input = _converted(input, dim, dtype)
+    dim = _softmax_axis(input, dim)
     shifted = input - input.amax(dim, keepdim=True)
     return shifted - torch.log(torch.exp(shifted).sum(dim, keepdim=True))

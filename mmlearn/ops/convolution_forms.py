@@ -6,11 +6,9 @@ They are for reading and for checking each other. ``conv2d`` is the one to train
 import torch
 from torch.nn.functional import pad
 
-from mmlearn.ops.arguments import check_floating
+from mmlearn.ops.arguments import check_alike, check_floating, is_whole, places, require, shape
 from mmlearn.ops.convolution import check_arguments
-from mmlearn.ops.patches import conv_output_size, taps, unfold
-
-__all__ = ["conv2d_im2col", "conv2d_loops", "conv2d_toeplitz", "convolve2d", "correlate2d", "toeplitz_matrix"]
+from mmlearn.ops.patches import taps, unfold
 
 
 def correlate2d(image, kernel):
@@ -24,8 +22,10 @@ def correlate2d(image, kernel):
     """
     check_floating(image, "image", (2,), "(H, W)")
     check_floating(kernel, "kernel", (2,), "(kh, kw)")
+    check_alike("image", image, kernel=kernel)
+    require(kernel.numel() > 0, "kernel", shape(kernel), "(kh, kw) with at least one number")
     kh, kw = kernel.shape
-    H, W = conv_output_size(image.shape[0], kh), conv_output_size(image.shape[1], kw)
+    H, W = (places(n, k, stride=1, dilation=1, argument="kernel") for n, k in zip(image.shape, kernel.shape, strict=True))
     output = image.new_zeros(H, W)
     for i in range(H):
         for j in range(W):
@@ -39,6 +39,7 @@ def convolve2d(image, kernel):
     The convolution of mathematics and of signal processing: cross-correlation with the kernel turned by 180°.
     image: (H, W)   kernel: (kh, kw)   returns: (H−kh+1, W−kw+1)
     """
+    check_floating(kernel, "kernel", (2,), "(kh, kw)")
     return correlate2d(image, kernel.flip(0, 1))
 
 
@@ -48,19 +49,19 @@ def conv2d_loops(input, weight, bias=None, stride=1, padding=0, dilation=1, grou
     The definition of the layer; x̃ is the input with zeros around it. Thousands of times slower than ``conv2d``.
     input: (N, C, H, W)   weight: (O, C/g, kh, kw)   bias: (O,) or None   returns: (N, O, H', W')
     """
-    (kh, kw), (sh, sw), sides, (dh, dw) = check_arguments(input, weight, bias, stride, padding, dilation, groups)
+    arguments = check_arguments(input, weight, bias, stride, padding, dilation, groups, dims=(4,))
+    (kh, kw), (sh, sw), sides, (dh, dw), (H, W) = arguments
     x = pad(input, sides)
-    N, O, C = len(input), len(weight), weight.shape[1]
-    H, W = conv_output_size(x.shape[2], kh, sh, 0, dh), conv_output_size(x.shape[3], kw, sw, 0, dw)
-    output = input.new_zeros(N, O, H, W)
-    for n in range(N):
-        for o in range(O):
-            first = C * (o // (O // groups))  # the first channel that this output's group sees
+    outputs, channels = weight.shape[:2]
+    output = input.new_zeros(len(input), outputs, H, W)
+    for n in range(len(input)):
+        for o in range(outputs):
+            first = channels * (o // (outputs // groups))  # the first channel that this output's group sees
             for i in range(H):
                 for j in range(W):
                     rows = slice(sh * i, sh * i + dh * (kh - 1) + 1, dh)
                     columns = slice(sw * j, sw * j + dw * (kw - 1) + 1, dw)
-                    output[n, o, i, j] = (weight[o] * x[n, first : first + C, rows, columns]).sum()
+                    output[n, o, i, j] = (weight[o] * x[n, first : first + channels, rows, columns]).sum()
             if bias is not None:
                 output[n, o] += bias[o]
     return output
@@ -71,13 +72,13 @@ def conv2d_im2col(input, weight, bias=None, stride=1, padding=0, dilation=1):
 
     input: (N, C, H, W)   weight: (O, C, kh, kw)   bias: (O,) or None   returns: (N, O, H', W')
     """
-    kernel_size, (sh, sw), (left, _, top, _), (dh, dw) = check_arguments(input, weight, bias, stride, padding, dilation, 1)
-    columns = unfold(input, kernel_size, dilation, padding, stride)      # (N, C·kh·kw, L)
-    output = weight.flatten(1) @ columns                                 # (O, C·kh·kw) @ (N, C·kh·kw, L) → (N, O, L)
+    arguments = check_arguments(input, weight, bias, stride, padding, dilation, groups=1, dims=(4,))
+    kernel_size, stride, sides, dilation, output_size = arguments
+    columns = unfold(pad(input, sides), kernel_size, dilation, 0, stride)  # (N, C·kh·kw, L)
+    output = weight.flatten(1) @ columns  # (O, C·kh·kw) @ (N, C·kh·kw, L) → (N, O, L)
     if bias is not None:
         output = output + bias[:, None]
-    H = conv_output_size(input.shape[2], kernel_size[0], sh, top, dh)
-    return output.unflatten(-1, (H, -1))                                 # (N, O, H', W')
+    return output.unflatten(-1, output_size)  # (N, O, H', W')
 
 
 def toeplitz_matrix(weight, input_size, stride=1, padding=0, dilation=1):
@@ -92,15 +93,18 @@ def toeplitz_matrix(weight, input_size, stride=1, padding=0, dilation=1):
             [0., 1., 2., 0.],
             [0., 0., 1., 2.]])
     """
-    O, C, *_ = weight.shape
-    image = weight.new_zeros(1, C, *input_size)
-    kernel_size, stride, sides, dilation = check_arguments(image, weight, None, stride, padding, dilation, 1)
-    number = 1 + torch.arange(C * input_size[0] * input_size[1]).view(C, *input_size)  # each pixel's column; 0 is the padding
+    check_floating(weight, "weight", (4,), "(O, C, kh, kw)")
+    good = isinstance(input_size, (tuple, list)) and len(input_size) == 2 and all(is_whole(n) and n >= 1 for n in input_size)
+    require(good, "input_size", repr(input_size), "two whole numbers (H, W)")
+    outputs, channels = weight.shape[:2]
+    image = weight.new_zeros(1, channels, *input_size)
+    kernel_size, stride, sides, dilation, _ = check_arguments(image, weight, None, stride, padding, dilation, groups=1)
+    number = 1 + torch.arange(image.numel(), device=weight.device).view_as(image[0])  # each pixel's column; 0 is the padding
     seen = torch.stack(list(taps(pad(number, sides), kernel_size, stride, dilation)), dim=1)  # (C, k², H', W')
-    seen = seen.flatten(0, 1).flatten(1).T.to(weight.device)                                  # (L, C·k²)
-    matrix = weight.new_zeros(O, len(seen), 1 + number.numel())
-    matrix.scatter_(2, seen.expand(O, -1, -1), weight.reshape(O, 1, -1).expand(-1, len(seen), -1))
-    return matrix[:, :, 1:].flatten(0, 1)                                # without the padding's column
+    seen = seen.flatten(0, 1).flatten(1).T  # (L, C·k²)
+    matrix = weight.new_zeros(outputs, len(seen), 1 + number.numel())
+    matrix.scatter_(2, seen.expand(outputs, -1, -1), weight.reshape(outputs, 1, -1).expand(-1, len(seen), -1))
+    return matrix[:, :, 1:].flatten(0, 1)  # without the padding's column
 
 
 def conv2d_toeplitz(input, weight, bias=None, stride=1, padding=0, dilation=1):
@@ -108,8 +112,7 @@ def conv2d_toeplitz(input, weight, bias=None, stride=1, padding=0, dilation=1):
 
     input: (N, C, H, W)   weight: (O, C, kh, kw)   bias: (O,) or None   returns: (N, O, H', W')
     """
-    kernel_size, (sh, _), (_, _, top, _), (dh, _) = check_arguments(input, weight, bias, stride, padding, dilation, 1)
-    matrix = toeplitz_matrix(weight, tuple(input.shape[2:]), stride, padding, dilation)
-    H = conv_output_size(input.shape[2], kernel_size[0], sh, top, dh)
-    output = (input.flatten(1) @ matrix.mT).unflatten(1, (len(weight), H, -1))  # (N, O, H', W')
+    *_, output_size = check_arguments(input, weight, bias, stride, padding, dilation, groups=1, dims=(4,))
+    matrix = toeplitz_matrix(weight, tuple(input.shape[2:]), stride, padding, dilation)  # (O·H'·W', C·H·W)
+    output = (input.flatten(1) @ matrix.mT).unflatten(1, (len(weight), *output_size))  # (N, O, H', W')
     return output if bias is None else output + bias.view(-1, 1, 1)

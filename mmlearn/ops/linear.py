@@ -4,27 +4,31 @@ from typing import NamedTuple
 
 import torch
 
-from mmlearn.ops.arguments import check_floating, check_same_dtype, require
+from mmlearn.ops.arguments import ANY_DIMS, check_alike, check_bias, check_floating, check_grad_output, require, shape
 from mmlearn.ops.by_hand import differentiated_by
-
-__all__ = ["LinearGradients", "linear", "linear_backward"]
 
 
 class LinearGradients(NamedTuple):
-    """∂L/∂input (…, D), ∂L/∂weight (K, D) and ∂L/∂bias (K,) or None."""
+    """∂L/∂input (…, D), ∂L/∂weight (K, D) and ∂L/∂bias (K,); None for what was not asked for."""
 
-    input: torch.Tensor
-    weight: torch.Tensor
+    input: torch.Tensor | None
+    weight: torch.Tensor | None
     bias: torch.Tensor | None
 
 
-def linear_backward(grad_output, input, weight, bias=None):
+def linear_backward(grad_output, input, weight, bias=None, output_mask=(True, True, True)):
     """dX = dY·W,  dW = dYᵀ·X,  db = Σ dY, the sums over everything in front of the features.
 
-    grad_output: (…, K)   input: (…, D)   weight: (K, D)   returns: LinearGradients(input, weight, bias)
+    grad_output: (…, K)   input: (…, D)   weight: (K, D)   output_mask: which of the three to compute
+    returns: LinearGradients(input, weight, bias)
     """
-    rows, grad_rows = input.reshape(-1, input.shape[-1]), grad_output.reshape(-1, len(weight))
-    return LinearGradients(grad_output @ weight, grad_rows.mT @ rows, None if bias is None else grad_rows.sum(0))
+    check_grad_output(grad_output, (*input.shape[:-1], len(weight)))
+    rows, grad_rows = input.reshape(-1, weight.shape[1]), grad_output.reshape(-1, len(weight))
+    return LinearGradients(
+        grad_output @ weight if output_mask[0] else None,
+        grad_rows.mT @ rows if output_mask[1] else None,
+        grad_rows.sum(0) if output_mask[2] and bias is not None else None,
+    )
 
 
 @differentiated_by(linear_backward)
@@ -33,12 +37,11 @@ def linear(input, weight, bias=None):
 
     input: (…, D)   weight: (K, D)   bias: (K,) or None   returns: (…, K)
     """
-    check_floating(input, "input", range(1, 65), "(…, D)")
+    check_floating(input, "input", ANY_DIMS[1:], "(…, D)")
     check_floating(weight, "weight", (2,), "(K, D)")
-    check_same_dtype(input, weight=weight, bias=bias)
-    got, features = f"shape {tuple(input.shape)}", weight.shape[1]
-    require(input.shape[-1] == features, "input", got, f"(…, {features}), as weight is {tuple(weight.shape)}")
-    if bias is None:
-        return input @ weight.mT
-    require(tuple(bias.shape) == (len(weight),), "bias", f"shape {tuple(bias.shape)}", f"({len(weight)},): one number per output")
-    return input @ weight.mT + bias
+    check_alike("input", input, weight=weight, bias=bias)
+    require(weight.numel() > 0, "weight", shape(weight), "(K, D) with at least one number")
+    features = weight.shape[1]
+    require(input.shape[-1] == features, "input", shape(input), f"(…, {features}), as weight is {tuple(weight.shape)}")
+    check_bias(bias, len(weight))
+    return input @ weight.mT if bias is None else input @ weight.mT + bias

@@ -3,10 +3,8 @@
 import torch
 from torch.nn.functional import pad
 
-from mmlearn.ops.arguments import check_floating, pair, require
+from mmlearn.ops.arguments import check_floating, check_whole, pair, places, require, shape
 from mmlearn.ops.by_hand import differentiated_by
-
-__all__ = ["conv_output_size", "fold", "fold_backward", "taps", "unfold", "unfold_backward"]
 
 
 def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
@@ -18,23 +16,20 @@ def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
     >>> conv_output_size(28, kernel_size=5), conv_output_size(28, kernel_size=3, stride=2, padding=1)
     (24, 14)
     """
-    return _positions(size + 2 * padding, kernel_size, stride, dilation)
-
-
-def _positions(padded, kernel_size, stride, dilation):
-    reach = dilation * (kernel_size - 1) + 1
-    expected = f"a kernel that fits into the padded input of {padded} (its reach is d(k−1)+1)"
-    require(padded >= reach, "kernel_size", f"{kernel_size} with dilation {dilation}, which reaches over {reach}", expected)
-    return (padded - reach) // stride + 1
+    for argument, value in {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}.items():
+        check_whole(value, argument)
+    for argument, value in {"size": size, "padding": padding}.items():
+        check_whole(value, argument, minimum=0)
+    return places(size + 2 * padding, kernel_size, stride, dilation)
 
 
 def taps(padded, kernel_size, stride, dilation):
     """For each kernel cell (u, v), row by row: the view of the padded input that this cell sees, (…, H', W').
 
-    The cell (u, v) meets the pixel (s·i + d·u, s·j + d·v) when the output pixel is (i, j): a strided slice that starts at (d·u, d·v).
+    The cell (u, v) meets the pixel (s·i + d·u, s·j + d·v) when the output pixel is (i, j): a strided slice from (d·u, d·v) on.
     """
     (kh, kw), (sh, sw), (dh, dw) = kernel_size, stride, dilation
-    H, W = (_positions(n, k, s, d) for n, k, s, d in zip(padded.shape[-2:], kernel_size, stride, dilation, strict=True))
+    H, W = (places(n, k, s, d) for n, k, s, d in zip(padded.shape[-2:], kernel_size, stride, dilation, strict=True))
     for u in range(kh):
         for v in range(kw):
             rows = slice(dh * u, dh * u + sh * (H - 1) + 1, sh)
@@ -66,7 +61,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     kernel_size, dilation, stride = pair(kernel_size, "kernel_size"), pair(dilation, "dilation"), pair(stride, "stride")
     ph, pw = pair(padding, "padding", minimum=0)
     cells = list(taps(pad(input, (pw, pw, ph, ph)), kernel_size, stride, dilation))  # k² views (…, C, H', W')
-    return torch.stack(cells, dim=-3).flatten(-4, -3).flatten(-2)                    # (…, C·k², L)
+    return torch.stack(cells, dim=-3).flatten(-4, -3).flatten(-2)  # (…, C·k², L)
 
 
 def fold_backward(grad_output, input, output_size, kernel_size, dilation=1, padding=0, stride=1):
@@ -94,13 +89,12 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     (H, W), (ph, pw) = pair(output_size, "output_size"), pair(padding, "padding", minimum=0)
     rows, columns = input.shape[-2:]
     cells = kernel_size[0] * kernel_size[1]
-    require(rows % cells == 0, "input", f"shape {tuple(input.shape)}", f"C·{kernel_size[0]}·{kernel_size[1]} rows")
+    require(rows % cells == 0, "input", shape(input), f"a multiple of {cells} rows: C·{kernel_size[0]}·{kernel_size[1]}")
 
     image = input.new_zeros(*input.shape[:-2], rows // cells, H + 2 * ph, W + 2 * pw)
-    places = list(taps(image, kernel_size, stride, dilation))  # views into the image: adding to them fills it
-    expected = f"(…, {rows}, L) with one column for each of the L = {places[0].shape[-2]}·{places[0].shape[-1]} patches"
-    require(columns == places[0].shape[-2] * places[0].shape[-1], "input", f"shape {tuple(input.shape)}", expected)
-    patches = input.unflatten(-2, (-1, cells)).unflatten(-1, places[0].shape[-2:])  # (…, C, k², H', W')
-    for cell, place in enumerate(places):
-        place += patches[..., cell, :, :]
-    return image[..., ph : ph + H, pw : pw + W]
+    height, width = next(taps(image, kernel_size, stride, dilation)).shape[-2:]
+    require(columns == height * width, "input", shape(input), f"(…, {rows}, L) with L = {height}·{width}: a column per patch")
+    patches = input.unflatten(-2, (-1, cells)).unflatten(-1, (height, width))  # (…, C, k², H', W')
+    for cell, part in enumerate(taps(image, kernel_size, stride, dilation)):  # views into the image: adding to them fills it
+        part += patches[..., cell, :, :]
+    return image[..., ph : ph + H, pw : pw + W].contiguous()

@@ -5,25 +5,26 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import pad
 
-from mmlearn.ops.arguments import check_bias, check_floating, check_same_dtype, pair, require
+from mmlearn.ops.arguments import (
+    check_alike,
+    check_bias,
+    check_floating,
+    check_grad_output,
+    check_groups,
+    check_size,
+    pair,
+    require,
+    shape,
+)
 from mmlearn.ops.by_hand import differentiated_by
-from mmlearn.ops.convolution import conv2d, conv2d_input, conv2d_weight
-
-__all__ = [
-    "ConvTranspose2dGradients",
-    "conv2d_input_by_correlation",
-    "conv_transpose2d",
-    "conv_transpose2d_backward",
-    "conv_transpose_output_size",
-    "insert_zeros",
-]
+from mmlearn.ops.convolution import check_arguments, conv2d, conv2d_input, conv2d_weight
 
 
 class ConvTranspose2dGradients(NamedTuple):
-    """∂L/∂input (N, C, H, W), ∂L/∂weight (C, O/g, kh, kw) and ∂L/∂bias (O,) or None."""
+    """∂L/∂input (N, C, H, W), ∂L/∂weight (C, O/g, kh, kw) and ∂L/∂bias (O,); None for what was not asked for."""
 
-    input: torch.Tensor
-    weight: torch.Tensor
+    input: torch.Tensor | None
+    weight: torch.Tensor | None
     bias: torch.Tensor | None
 
 
@@ -37,6 +38,8 @@ def insert_zeros(input, stride):
             [0, 0, 0],
             [3, 0, 4]])
     """
+    require(isinstance(input, torch.Tensor), "input", type(input).__name__, "a torch.Tensor (…, H, W)")
+    require(input.dim() >= 2 and min(input.shape[-2:]) >= 1, "input", shape(input), "(…, H, W) with at least one pixel")
     sh, sw = pair(stride, "stride")
     H, W = input.shape[-2:]
     output = input.new_zeros(*input.shape[:-2], sh * (H - 1) + 1, sw * (W - 1) + 1)
@@ -51,14 +54,17 @@ def conv2d_input_by_correlation(input_size, weight, grad_output, stride=1, paddi
     ``conv2d_input``, which reaches the same numbers by adding up footprints (Eq. 5.3).
     input_size: (N, C, H, W)   weight: (O, C, kh, kw)   grad_output: (N, O, H', W')   returns: (N, C, H, W)
     """
-    H, W = input_size[-2:]
-    (ph, pw), (dh, dw) = pair(padding, "padding", minimum=0), pair(dilation, "dilation")
-    apart = insert_zeros(grad_output, stride)                               # (N, O, s(H'−1)+1, s(W'−1)+1)
-    top, left = dh * (weight.shape[2] - 1) - ph, dw * (weight.shape[3] - 1) - pw
-    bottom = H - (apart.shape[2] + top - dh * (weight.shape[2] - 1))        # as many rows as H needs: a stride may leave some over
-    right = W - (apart.shape[3] + left - dw * (weight.shape[3] - 1))
-    flipped = weight.flip(-2, -1).transpose(0, 1)                           # (C, O, kh, kw)
-    return conv2d(pad(apart, (left, right, top, bottom)), flipped, dilation=dilation)  # negative padding crops
+    check_floating(weight, "weight", (4,), "(O, C, kh, kw)")
+    check_size(input_size, "input_size", "(N, C, H, W)")
+    image = weight.new_empty(input_size)
+    (kh, kw), stride, sides, (dh, dw), output_size = check_arguments(image, weight, None, stride, padding, dilation, groups=1)
+    check_grad_output(grad_output, (len(image), len(weight), *output_size))
+    apart = insert_zeros(grad_output, stride)  # (N, O, s(H'−1)+1, s(W'−1)+1)
+    top, left = dh * (kh - 1) - sides[2], dw * (kw - 1) - sides[0]
+    bottom = input_size[2] + sides[2] - apart.shape[2]  # as many rows as H needs: a stride may leave some over
+    right = input_size[3] + sides[0] - apart.shape[3]
+    flipped = weight.flip(-2, -1).transpose(0, 1)  # (C, O, kh, kw)
+    return conv2d(pad(apart, (left, right, top, bottom)), flipped, dilation=(dh, dw))  # negative padding crops
 
 
 def conv_transpose_output_size(size, kernel_size, stride=1, padding=0, output_padding=0, dilation=1):
@@ -73,18 +79,34 @@ def conv_transpose_output_size(size, kernel_size, stride=1, padding=0, output_pa
 
 
 def conv_transpose2d_backward(
-    grad_output, input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+    grad_output,
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups=1,
+    dilation=1,
+    output_mask=(True, True, True),
 ):
     """The gradients of the adjoint: input and output change places, so dX is a convolution, and dW a correlation of dY with X.
 
     grad_output: (N, O, H, W)   input, weight, bias and the rest: as given to conv_transpose2d
-    returns: ConvTranspose2dGradients(input, weight, bias)
+    output_mask: which of the three to compute   returns: ConvTranspose2dGradients(input, weight, bias)
     """
-    images, grads = (input, grad_output) if input.dim() == 4 else (input[None], grad_output[None])
-    grad_input = conv2d(grads, weight, None, stride, padding, dilation, groups)
-    grad_weight = conv2d_weight(grads, tuple(weight.shape), images, stride, padding, dilation, groups)
-    grad_bias = None if bias is None else grads.sum((0, 2, 3))
-    return ConvTranspose2dGradients(grad_input.view_as(input), grad_weight, grad_bias)
+    stride, padding, output_padding, dilation, size = _check_arguments(
+        input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+    check_grad_output(grad_output, (*input.shape[:-3], weight.shape[1] * groups, *size))
+    images, grads = (tensor if tensor.dim() == 4 else tensor[None] for tensor in (input, grad_output))
+    (ph, pw), (eh, ew) = padding, output_padding
+    full = pad(grads, (pw, pw - ew, ph, ph - eh))  # what was cropped has no gradient: (N, O, s(H'−1)+d(k−1)+1, …)
+    return ConvTranspose2dGradients(
+        conv2d(full, weight, None, stride, 0, dilation, groups).reshape(input.shape) if output_mask[0] else None,
+        conv2d_weight(full, tuple(weight.shape), images, stride, 0, dilation, groups) if output_mask[1] else None,
+        grads.sum((0, 2, 3)) if output_mask[2] and bias is not None else None,
+    )
 
 
 @differentiated_by(conv_transpose2d_backward)
@@ -95,24 +117,36 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     input: (N, C, H, W) or (C, H, W)   weight: (C, O/g, kh, kw)   bias: (O,) or None   output_padding < max(stride, dilation)
     returns: (N, O, H₂, W₂) or (O, H₂, W₂), with the sizes of Eq. 5.8
     """
+    stride, padding, output_padding, dilation, size = _check_arguments(
+        input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+    images = input if input.dim() == 4 else input[None]
+    (ph, pw), (eh, ew) = padding, output_padding
+    channels = weight.shape[1] * groups
+    full = (len(images), channels, size[0] + 2 * ph - eh, size[1] + 2 * pw - ew)  # every footprint, before p is cropped
+    output = conv2d_input(full, weight, images, stride, 0, dilation, groups)
+    output = pad(output, (-pw, ew - pw, -ph, eh - ph))
+    if bias is not None:
+        output += bias.view(-1, 1, 1)
+    return output.reshape(*input.shape[:-3], channels, *size)
+
+
+def _check_arguments(input, weight, bias, stride, padding, output_padding, groups, dilation):
+    """A transposed convolution's arguments, checked: (stride, padding, output_padding, dilation, output size)."""
     check_floating(input, "input", (3, 4), "(N, C, H, W) or (C, H, W)")
     check_floating(weight, "weight", (4,), "(C, O/groups, kh, kw)")
-    check_same_dtype(input, weight=weight, bias=bias)
+    check_alike("input", input, weight=weight, bias=bias)
+    require(weight.numel() > 0, "weight", shape(weight), "(C, O/groups, kh, kw) with at least one number")
+    require(min(input.shape[-2:]) >= 1, "input", shape(input), "at least one pixel")
+    channels = input.shape[-3]
+    require(len(weight) == channels, "weight", shape(weight), f"({channels}, O/groups, kh, kw) for input {tuple(input.shape)}")
+    check_groups(groups, channels, "input")
+    check_bias(bias, weight.shape[1] * groups)
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
     padding, extra = pair(padding, "padding", minimum=0), pair(output_padding, "output_padding", minimum=0)
-    images = input if input.dim() == 4 else input[None]
-    require(isinstance(groups, int) and groups >= 1, "groups", repr(groups), "a whole number ≥ 1")
-    channels = images.shape[1]
-    expected = f"({channels}, O/groups, kh, kw) for input {tuple(input.shape)}"
-    require(len(weight) == channels, "weight", f"shape {tuple(weight.shape)}", expected)
-    for o, s, d in zip(extra, stride, dilation, strict=True):
-        require(o < max(s, d), "output_padding", output_padding, f"less than the stride {stride} or the dilation {dilation}")
-    O = weight.shape[1] * groups
-    check_bias(bias, O)
-    sizes = zip(images.shape[2:], weight.shape[2:], stride, padding, extra, dilation, strict=True)
-    height, width = (conv_transpose_output_size(*axis) for axis in sizes)
-    require(min(height, width) >= 1, "padding", padding, f"less, since the output would be {height}×{width}")
-    output = conv2d_input((len(images), O, height, width), weight, images, stride, padding, dilation, groups)
-    if bias is not None:
-        output = output + bias.view(-1, 1, 1)
-    return output if input.dim() == 4 else output[0]
+    for e, s, d in zip(extra, stride, dilation, strict=True):
+        require(e < max(s, d), "output_padding", output_padding, f"less than the stride {stride} or the dilation {dilation}")
+    axes = zip(input.shape[-2:], weight.shape[2:], stride, padding, extra, dilation, strict=True)
+    height, width = (conv_transpose_output_size(*axis) for axis in axes)
+    require(min(height, width) >= 1, "padding", padding, f"less: the output would have {height}×{width} pixels")
+    return stride, padding, extra, dilation, (height, width)

@@ -1,21 +1,26 @@
 """A card measured in CSS pixels, and the few things that figures put on it: cells with numbers, pictures, colour bars, words."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib import colormaps, rc_context
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
 
 from mmlearn.show.style import CARD, CSS_DPI, HAIRLINE, INK, MUTED, SCALE, SIGNED, text_on
 
 POINTS = 72 / CSS_DPI  # points in a CSS pixel
 _SMALLEST = 8.5  # CSS pixels of the smallest number worth printing
-_QUIET = "#8d939a"  # numbers that matter less: zeros
+_QUIET = "#6b7279"  # numbers that matter less: zeros
 
 
+_EM = 100  # the size at which outlines of words are kept
 _CANVAS = "canvas of mmlearn.show"
 
 
@@ -124,11 +129,38 @@ def draw_cells(axes, values, left, top, size, *, cmap=SIGNED, limits, texts=None
     text_size = cell_text_size(texts, size) if texts and text_size is None else text_size
     if texts and text_size:
         white = text_on(rgb)
+        places = {}
         for r, c in np.ndindex(rows, columns):
-            quiet = quiet_zeros and values[r, c] == 0
-            colour = _QUIET if quiet else "white" if white[r, c] else INK
-            write(axes, left + (c + 0.5) * size, top + (r + 0.5) * size, texts[r][c], text_size, colour)
+            colour = _QUIET if quiet_zeros and values[r, c] == 0 else "white" if white[r, c] else "black"
+            places.setdefault((texts[r][c], colour), []).append((left + (c + 0.5) * size, top + (r + 0.5) * size))
+        for (text, colour), centres in places.items():
+            _write_often(axes, centres, text, text_size, colour)
     return box
+
+
+def _write_often(axes, centres, text, size, colour):
+    """The same word at many places: drawn as one shape, which is far quicker than as many texts."""
+    shape = _glyphs(text)
+    axes.add_collection(
+        PathCollection(
+            [shape],
+            sizes=None,
+            offsets=centres,
+            offset_transform=axes.transData,
+            transform=Affine2D().scale(size * SCALE / _EM),
+            facecolors=colour,
+            linewidths=0,
+            zorder=3,
+        )
+    )
+
+
+@lru_cache(maxsize=4096)
+def _glyphs(text):
+    """The outline of a word, centred on the origin by its width and the height of a digit."""
+    path = TextPath((0, 0), text, size=_EM, prop=FontProperties(family="DejaVu Sans"))
+    box = path.get_extents()
+    return path.transformed(Affine2D().translate(-(box.x0 + box.x1) / 2, -0.365 * _EM))
 
 
 def cell_texts(values, digits=2):

@@ -185,7 +185,7 @@ def _draw(photo, weights, window, inside, products, sum, output, row, column, st
     digits = _digits(products)
     for u, v in np.ndindex(3, 3):
         value = window[u, v] if inside[u, v] else None
-        _multiplication(axes, cell_box(grid, _CELL, u, v), value, weights[u, v], digits, "white" if white[u, v] else INK)
+        _multiplication(axes, cell_box(grid, _CELL, u, v), value, weights[u, v], digits, "white" if white[u, v] else "black")
     total = cell_number(round(sum, 9), digits)
     write(axes, grid.middle[0], grid.bottom + 22, f"sum = {total}", 15, INK, weight="bold")
 
@@ -231,8 +231,8 @@ def _multiplication(axes, box, value, weight, digits, colour):
 
 def _formula(size, *spacing):
     stride, padding, dilation = spacing
-    sides = f"⌊({size} + 2·{padding} − {dilation}·(3 − 1) − 1) / {stride}⌋ + 1"
-    return f"{sides} = {F.conv_output_size(size, 3, *spacing)}"
+    sides = f"⌊({size} + 2·{padding} − {dilation}·(3 − 1) − 1) / {stride}⌋ + 1 = {F.conv_output_size(size, 3, *spacing)}"
+    return sides.replace(" ", "\u00a0")  # an equation stays on one line
 
 
 def _explain(photo, products, sum, row, column, stride, padding, dilation, inside, **_):

@@ -107,7 +107,7 @@ def _draw(grad_output, weight, grad_padded, grad_input, row, column, all_outputs
         boxes.append(Box(left, middle - count * cell / 2, left + count * cell, middle + count * cell / 2))
         x += slot + between
     upstream, kernel, landed = boxes
-    limit = 1.25 * max(symmetric_limit(grad_padded), 1.0)
+    limit = max(symmetric_limit(grad_padded), 1.0)
     everything = cell_texts(grad_padded) + cell_texts(weight)
     style = {"limits": (-limit, limit), "text_size": cell_text_size(everything, cell), "quiet_zeros": True}
 
@@ -157,7 +157,7 @@ def _explain(grad_output, reached, row, column, all_outputs, kernel_size, stride
     low, high = int(reached.min()), int(reached.max())
     if low == high:
         return f"Every input pixel is reached by {low} of the {grad_output.size} output pixels: the coverage is even."
-    why = f" The stride, {stride}, does not divide the kernel size, {kernel_size}: the coverage alternates like a checkerboard."
+    why = f" The stride {stride} does not divide the kernel size {kernel_size}: the coverage alternates like a checkerboard."
     text = f"Each input pixel is reached by {low} to {high} of the {grad_output.size} output pixels."
     return text + (why if kernel_size % stride else "")
 
@@ -168,8 +168,8 @@ def _describe(grad_output, grad_input, reached, row, column, all_outputs, kernel
         what = f"With a gradient of 1 at all {outputs} by {outputs} output pixels, the kernel's copies add up on the input to"
     else:
         what = (
-            f"A gradient of 1 at row {row}, column {column} of the {outputs} by {outputs} output lands on {int(reached.sum())} pixels "
-            f"of the {size} by {size} input, as a copy of the kernel:"
+            f"A gradient of 1 at row {row}, column {column} of the {outputs} by {outputs} output lands on {int(reached.sum())} "
+            f"pixels of the {size} by {size} input, as a copy of the kernel:"
         )
     rows = "; ".join(" ".join(line) for line in cell_texts(grad_input))
     return f"{what} {rows}. Kernel {kernel_size} by {kernel_size}, stride {stride}, padding {padding}, dilation {dilation}."

@@ -27,28 +27,34 @@ def figure(fig, alt, width=None, caption=None):
     publish(page, plain(alt, caption))
 
 
-def to_html(fig, alt, width=None, caption=None, quick=False):
-    """The HTML that ``figure`` displays, as a string; the figure stays open. quick: trade a few kilobytes for time."""
+def to_html(fig, alt, width=None, caption=None):
+    """The HTML that ``figure`` displays, as a string; the figure stays open."""
     check_alt(alt)
+    return picture(drawn(fig), alt, width, caption)
+
+
+def drawn(fig):
+    """A figure's pixels, two for each CSS pixel each way, cut to its contents unless it is a canvas. returns: (H, W, 3) uint8."""
     if is_canvas(fig):
         agg = FigureCanvasAgg(fig)
         agg.draw()
-        pixels = np.asarray(agg.buffer_rgba())[..., :3]
-    else:
-        file = io.BytesIO()
-        ground = fig.get_facecolor()
-        sharp = {"dpi": CSS_DPI * SCALE, "bbox_inches": "tight", "pad_inches": 0.12}
-        fig.savefig(file, format="png", facecolor=CARD, pil_kwargs={"compress_level": 1}, **sharp)
-        fig.set_facecolor(ground)
-        pixels = np.asarray(Image.open(file).convert("RGB"))
-    return picture(pixels, alt, width, caption, quick)
+        return np.asarray(agg.buffer_rgba())[..., :3]
+    file = io.BytesIO()
+    ground = fig.get_facecolor()
+    sharp = {"dpi": CSS_DPI * SCALE, "bbox_inches": "tight", "pad_inches": 0.12}
+    fig.savefig(file, format="png", facecolor=CARD, pil_kwargs={"compress_level": 1}, **sharp)
+    fig.set_facecolor(ground)
+    return np.asarray(Image.open(file).convert("RGB"))
 
 
-def picture(pixels, alt, width=None, caption=None, quick=False):
-    """An <img> with its alt text, in a <figure> when there is a caption. pixels: (2H, 2W, 3) uint8."""
+def picture(pixels, alt, width=None, caption=None, narrowest=0, quick=False):
+    """An <img> with its alt text, in a <figure> when there is a caption.
+
+    pixels: (H, W, 3) uint8. narrowest: CSS pixels below which it does not shrink. quick: a larger file in less time.
+    """
     data = base64.b64encode(png(pixels, quick)).decode()
     width = round(width or pixels.shape[1] / SCALE)
-    style = "display:block;max-width:100%;height:auto;border-radius:6px"
+    style = "display:block;max-width:100%;height:auto;border-radius:6px" + (f";min-width:{narrowest}px" if narrowest else "")
     image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" width="{width}" style="{style}">'
     if caption is None:
         return image
@@ -64,7 +70,7 @@ def png(pixels, quick=False):
         if error.mean() < 1 and np.quantile(error, 0.999) <= 40:  # everything but photographs in colour
             image = few
     file = io.BytesIO()
-    image.save(file, "PNG", **({"compress_level": 4} if quick else {"optimize": True}))
+    image.save(file, "PNG", **({"compress_level": 3} if quick else {"optimize": True}))
     return file.getvalue()
 
 

@@ -2,8 +2,10 @@
 
 import html
 
-from mmlearn.show.figures import close, plain, publish, to_html
+from mmlearn.show.figures import check_alt, close, drawn, picture, plain, publish
 from mmlearn.show.style import in_style
+
+_LEGIBLE = 520  # CSS pixels: a narrower page scrolls the picture sideways, so that the numbers in it stay readable
 
 
 def interactive(draw, alt, *, note=None, compute=None, adjust=None, arrange=None, **controls):
@@ -106,11 +108,12 @@ class Interactive:
         self.state = self._compute(**self.value)
         alt = self._alt(**self.state) if callable(self._alt) else self._alt
         note = self._note(**self.state) if callable(self._note) else self._note
+        check_alt(alt)
         with in_style():
             fig = self._draw(**self.state)
-            page = to_html(fig, alt, quick=quick)
+            page = picture(drawn(fig), alt, narrowest=_LEGIBLE, quick=quick)
         close(fig)
-        self.html = page + (
+        self.html = f'<div style="overflow-x:auto">{page}</div>' + (
             f'<p aria-live="polite" style="margin:6px 2px;line-height:1.45">{html.escape(note)}</p>' if note else ""
         )
         self._text = plain(alt, note)

@@ -71,14 +71,15 @@ def fit(
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
     history = History(monitor or ("train_loss" if validation is None else "validation_loss"))
 
-    run = Run(model, optimizer, scheduler, scaler, history, patience=patience, checkpoint=checkpoint and Path(checkpoint))
-    run.settings = {"model": _name(model), "loss": _name(loss), "optimizer": _name(optimizer), "scheduler": _name(scheduler)}
-    run.settings |= {"lr": lr, "batch_size": batch_size, "seed": seed, "clip": clip, "amp": str(dtype), "patience": patience}
-    run.settings |= {"monitor": history.monitor, "examples": _count_examples(train)}
+    settings = {"model": _name(model), "loss": _name(loss), "optimizer": _name(optimizer), "scheduler": _name(scheduler)}
+    settings |= {"lr": optimizer.param_groups[0]["lr"], "clip": clip, "amp": str(dtype), "seed": seed, "batch_size": batch_size}
+    settings |= {"examples": _count_examples(train), "monitor": history.monitor, "patience": patience}
+    run = Run(model, optimizer, scheduler, scaler, history, settings, patience, checkpoint and Path(checkpoint))
     if checkpoint and resume:
         run.restore()
 
-    bar = Progress(progress, epochs=epochs, steps=count_batches(train, batch_size), done=len(history))
+    before = len(history)
+    bar = Progress(progress, epochs=epochs, steps=count_batches(train, batch_size), done=before)
     with closing(bar), modes_kept(model), _random_state_kept(device):
         try:
             while len(history) < epochs and not run.out_of_patience:
@@ -104,6 +105,8 @@ def fit(
             model.load_state_dict(run.best)
             bar.record(history.best)
             history.stopped += f", weights of epoch {history.best['epoch']} put back"
+        if before:
+            history.stopped += f", the first {before} epochs read from {checkpoint}"
         bar.finish(history.stopped)
     return history
 
@@ -118,8 +121,7 @@ def train_epoch(run, data, loss, metrics, autocast, clip, bar):
         with autocast:
             outputs = model(*inputs)  # (N, …)
             batch_loss = loss(outputs, target)  # ()
-        check_loss(batch_loss.item(), run, step, last, batch)
-        last = batch_loss.item()
+        last = check_loss(batch_loss, run, step, last, batch)
 
         optimizer.zero_grad()
         scaler.scale(batch_loss).backward()

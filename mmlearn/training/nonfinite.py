@@ -4,6 +4,8 @@ import math
 
 import torch
 
+_HUGE = 1e4  # no weight of a network that trains well comes near it
+
 
 class NonFiniteError(FloatingPointError):
     """The loss or a weight became NaN or infinite. ``history`` holds the epochs completed before."""
@@ -13,13 +15,16 @@ class NonFiniteError(FloatingPointError):
         self.history = history
 
 
-def check_loss(value, run, step, last, batch):
-    """Raise NonFiniteError unless the loss ``value`` of this step is finite. ``last`` is the loss of the step before, or None."""
-    if math.isfinite(value):
-        return
-    before = "it was the first step" if last is None else f"the last finite loss was {last:.4g}"
-    where = f"the loss became {value} in epoch {len(run.history) + 1}, step {step} ({before})"
-    raise NonFiniteError(f"{where}: {_cause(run, batch)}. {_kept(run)}", run.history)
+def check_loss(loss, run, step, last, batch):
+    """The loss of this step as a number. Raises NonFiniteError unless it is finite; ``last`` is that of the step before."""
+    if loss.numel() != 1:
+        raise ValueError(f"loss must return one number, the mean over the batch; got a tensor of shape {tuple(loss.shape)}")
+    value = loss.item()
+    if not math.isfinite(value):
+        before = "it was the first step" if last is None else f"the last finite loss was {last:.4g}"
+        where = f"the loss became {value} in epoch {len(run.history) + 1}, step {step} ({before})"
+        raise NonFiniteError(f"{where}: {_cause(run, batch)}. {_kept(run)}", run.history)
+    return value
 
 
 def check_epoch(record, run):
@@ -41,7 +46,10 @@ def _cause(run, batch):
         return f"{bad} of this batch holds NaN or infinity, so clean the data"
     if bad := _not_finite(run.model.named_parameters()):
         return f"the weights of {bad} were not finite any more: {_smaller_steps(run)}"
-    return f"data and weights are finite, so look for log(0) or 1/0 in the model and the loss; or {_smaller_steps(run)}"
+    size, name = max((parameter.abs().max().item(), name) for name, parameter in run.model.named_parameters())
+    if size > _HUGE:
+        return f"the weights of {name} have grown to {size:.1e}: {_smaller_steps(run)}"
+    return f"data and weights look sane, so look for log(0) or 1/0 in the model and the loss; or {_smaller_steps(run)}"
 
 
 def _smaller_steps(run):

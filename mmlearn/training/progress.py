@@ -1,27 +1,32 @@
-"""One progress bar for a whole training run, which leaves one line behind wherever it is shown."""
+"""A progress bar while a model trains, and one line when it is done."""
 
 import sys
+import time
 
 from tqdm import tqdm
 
 
 class Progress:
-    """A tqdm bar over all steps of all epochs, on stdout; nothing at all with ``shown=False``.
+    """A tqdm bar on stdout over all steps of all epochs, replaced by one line at the end; nothing with ``shown=False``.
 
-    In a notebook the line is updated in place, so that the stored output is its last state.
+    In a notebook the line is one output that is updated in place, so that the stored output is its last state. Where
+    nobody watches (a log file, a pipe), the bar is written once a minute.
     """
 
     def __init__(self, shown, *, epochs, steps, done):
-        self.epochs, self.shown = epochs, shown
-        live = sys.stdout.isatty() if hasattr(sys.stdout, "isatty") else False
-        notebook = shown and _in_notebook()
+        self.epochs, self.shown, self.numbers = epochs, shown, ""
+        self.started = time.perf_counter()
+        self.notebook_line = _NotebookLine() if shown and _in_notebook() else None
+        watched = self.notebook_line is not None or sys.stdout.isatty()
         self.bar = tqdm(
             total=epochs * steps if steps else None,
             initial=done * steps if steps else 0,
-            file=_NotebookLine() if notebook else sys.stdout,
-            mininterval=0.5 if notebook else 0.1 if live else 60,  # a log file gets a line a minute
-            ncols=110 if notebook or not live else None,
+            file=self.notebook_line or sys.stdout,
+            mininterval=0.2 if watched else 60,
+            delay=0 if watched else 60,
+            ncols=100 if self.notebook_line or not watched else None,
             bar_format="{desc}{bar:20}| {elapsed}<{remaining}{postfix}",
+            leave=False,
             disable=not shown,
         )
 
@@ -30,19 +35,21 @@ class Progress:
 
     def step(self, loss):
         if self.shown:
-            self.bar.set_postfix_str(f"train_loss {loss:.4f}", refresh=False)
+            self.bar.set_postfix_str(self.numbers or f"train_loss {loss:.4f}", refresh=False)
             self.bar.update()
 
     def record(self, values):
         """Show the losses and metrics of a completed epoch."""
-        shown = {name: value for name, value in values.items() if name.startswith(("train_", "validation_"))}
-        if any(name.startswith("validation_") for name in shown):
-            shown = {name: value for name, value in shown.items() if name == "train_loss" or name.startswith("validation_")}
-        self.bar.set_postfix_str(", ".join(f"{name} {value:.4f}" for name, value in shown.items()), refresh=False)
+        names = [name for name in values if name.startswith("validation_")]
+        names = ["train_loss", *(names or (name for name in values if name.startswith("train_") and name != "train_loss"))]
+        self.numbers = ", ".join(f"{name} {values[name]:.4f}" for name in names)
 
     def finish(self, reason):
-        """Leave the reason why training ended as the head of the line."""
-        self.bar.set_description(reason, refresh=False)
+        """Replace the bar by the line that stays."""
+        self.close()
+        if self.shown:
+            line = f"{reason} ({time.perf_counter() - self.started:.1f} s)" + (f": {self.numbers}" if self.numbers else "")
+            print(line) if self.notebook_line is None else self.notebook_line.write(line)
 
     def close(self):
         self.bar.close()
@@ -57,8 +64,8 @@ class _NotebookLine:
         self.handle = display({"text/plain": ""}, raw=True, display_id=True)
 
     def write(self, text):
-        if line := text.strip("\r\n"):
-            self.handle.update({"text/plain": line.rstrip()}, raw=True)
+        if line := text.strip():
+            self.handle.update({"text/plain": line}, raw=True)
 
     def flush(self):
         pass

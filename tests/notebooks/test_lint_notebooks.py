@@ -55,7 +55,7 @@ def sound_notebook():
         code("figure", "show()", count=3, outputs=[slider, html('<img alt="bars" src="data:image/png;base64,AAAA/tmp/x">')]),
         code("exercise", "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION", "exercise", count=4),
         code("check", "check(f)", "check", count=5),
-        markdown("end", "## What to remember\n\nThis.\n\n## References\n\nThat."),
+        markdown("end", "### Open question\n\nWhy?\n\n## What to remember\n\nThis.\n\n## References\n\nThat."),
     ]
     return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
@@ -119,7 +119,8 @@ WRONG = {
     "the first cell is not the title": drop("title"),
     "0 cells tagged 'badge'": drop("badge"),
     "must come in this order": swap(1, 3),
-    "how many minutes it takes": set_source("head", "You are able to add; you need a CPU or GPU."),
+    "how long it takes (no minute": set_source("head", "You are able to add; you need a CPU or GPU."),
+    "no open question": set_source("end", "## What to remember\n\n## References"),
     "the last two sections": set_source("end", "## References\n\n## What to remember"),
     "no interactive figure": set_in("figure", "outputs", []),
     "an exercise that no cell tagged 'check' follows": drop("check"),

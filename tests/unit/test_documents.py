@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,20 @@ def test_every_command_that_a_document_names_exists():
     assert {"lab", "doctor", "build"} <= named
     helped = subprocess.run([sys.executable, "-m", "mmlearn.cli", "--help"], capture_output=True, text=True, check=True).stdout
     assert [command for command in sorted(named) if not re.search(rf"\b{command}\b", helped)] == []
+
+
+def test_the_exercise_that_contributing_shows_keeps_its_promises():
+    """Its three pieces of code are run as a reader would: the answer, the declaration, the test."""
+    blocks = re.findall(r"^ *```python\n(.*?)^ *```", read("CONTRIBUTING.md"), re.DOTALL | re.MULTILINE)
+    answer, declaration, test = map(textwrap.dedent, blocks)
+    given, declared = {}, {}
+    exec(answer, given)
+    exec(declaration, declared)
+    exercise = declared["relu"]
+    assert exercise.check(given["relu"]).passed
+    verified = {"ch06": types.SimpleNamespace(relu=exercise)}
+    exec(test.replace("import ch06, verify", "import verify"), verified)
+    verified["test_relu"]()
 
 
 def test_every_make_target_that_a_document_names_exists():

@@ -87,9 +87,9 @@ def test_every_text_file_ends_with_one_newline_and_has_unix_line_ends():
 
 
 def test_the_address_of_the_course_is_one_setting():
-    """pyproject.toml says it; `mmlearn build` writes it into notebooks, README.md and CITATION.cff; nothing else may."""
+    """pyproject.toml says it; `mmlearn build` writes it into the notebooks and into three documents; nothing else may."""
     address = tomllib.loads(TEXTS["pyproject.toml"])["project"]["urls"]["Repository"]
     slug = address.removeprefix("https://github.com/")
     places = {name for name, text in TEXTS.items() if slug in text}
-    generated = {"README.md", "CITATION.cff", *(name for name in TEXTS if name.endswith(".ipynb"))}
+    generated = {"README.md", "CONTRIBUTING.md", "CITATION.cff", *(name for name in TEXTS if name.endswith(".ipynb"))}
     assert places - generated == {"pyproject.toml"}
