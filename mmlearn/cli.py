@@ -62,11 +62,13 @@ def lab(
 ):
     """Open JupyterLab on the chapters, or on one of them."""
     from mmlearn.course.jupyter import become, lab_command
+    from mmlearn.course.trust import trust_built_chapters
 
     root, options, notebook = find_clone(), arguments or [], None
     if options and not options[0].startswith("-"):
         name, *options = options
         notebook = next(iter(choose([name], root).values()))
+    trust_built_chapters(root)
     become(lab_command(root, notebook, browser, port, options))
 
 

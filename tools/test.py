@@ -61,7 +61,7 @@ def pytest_arguments(everything, rest):
     seconds = CELL_SECONDS["laptop" if everything else "smoke"]
     return [
         *("-n", str(workers()), "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "15", "--durations-min", "5"),
-        *("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", str(seconds)),
+        *("-p", "nbval", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", str(seconds)),
         *([] if chosen(rest) else ["tests", *folders]),
         *rest,
     ]

@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from mmlearn.course.clone import CHAPTERS
+
+SETTINGS = Path(__file__).parent / "lab_settings"  # the course's defaults; what a reader chooses in JupyterLab goes first
 
 
 def lab_command(root, notebook=None, browser=True, port=None, options=()):
@@ -17,6 +20,7 @@ def lab_command(root, notebook=None, browser=True, port=None, options=()):
         *(sys.executable, "-m", "jupyterlab"),
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url=/lab/tree/{target}",
+        f"--LabApp.app_settings_dir={SETTINGS}",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",

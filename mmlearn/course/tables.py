@@ -8,7 +8,7 @@ from rich.text import Text
 
 from mmlearn.course.contents import CONTENTS
 
-_BAR = 20
+_BAR = 10
 
 
 def chapter_tables(existing, only_written=False):

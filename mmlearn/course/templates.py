@@ -12,22 +12,21 @@ _PARAMETERS = 'profile = "laptop"  # {profiles}'
 
 _SETUP = """\
 import sys
-from importlib.metadata import distributions
 from importlib.util import find_spec
 
-if "google.colab" in sys.modules and not find_spec("mmlearn"):  # every version that Colab ships stays as it is
+if "google.colab" in sys.modules and not find_spec("mmlearn"):  # what Colab ships stays as it is
     %pip install -q "{install}"
 
 try:
     from mmlearn.course import begin
 except ImportError as problem:
-    foreign = any(distributions(name="mmlearn"))
+    other = "another project's mmlearn is installed here: pip uninstall mmlearn\\n"
     raise ImportError(
-        f"this notebook needs the course's package ({{problem}})."
-        + ("\\nThe mmlearn installed here is another project's; remove it:  pip uninstall mmlearn" if foreign else "")
-        + "\\nIn a clone of {address}  run:  make lab"
-        + "\\nElsewhere:  pip install '{install}'  and restart the kernel."
-        + "\\nStill this message?  mmlearn doctor  finds other causes."
+        f"this notebook needs the course's package ({{problem}})\\n"
+        + (other if problem.name == "mmlearn.course" else "")
+        + "in a clone of {address}: make lab\\n"
+        "elsewhere: pip install '{install}'\\n"
+        "then restart the kernel; for other causes: mmlearn doctor"
     ) from None
 
 run = begin("{number}", profile)"""

@@ -64,23 +64,25 @@ def differences(got, expected, names=(), tolerance=None, part=""):
 
 
 def _compare_parts(got, expected, names, tolerance, part):
-    names = list(expected) if isinstance(expected, dict) else list(getattr(expected, "_fields", names))
-    names = names or [f"result {i + 1}" for i in range(len(expected))]
-    rights = list(expected.values()) if isinstance(expected, dict) else list(expected)
-    several = f"{len(rights)} results, ({', '.join(map(str, names))})"
+    kind = "dict" if isinstance(expected, dict) else "tuple"
+    rights = list(expected.values()) if kind == "dict" else list(expected)
+    names = list(expected) if kind == "dict" else list(getattr(expected, "_fields", names))
+    listed = f": ({', '.join(map(str, names))})" if names else ""
+    names = names or [f"result {i + 1}" for i in range(len(rights))]
     if got is None:
-        return [Difference("nothing", part, f"your function returned None, expected {several}", "is a `return` missing?")]
+        text = f"your function returned None, expected {len(rights)} results{listed}"
+        return [Difference("nothing", part, text, "is a `return` missing?")]
     if isinstance(got, dict) and set(got) == set(names):
         given = [got[name] for name in names]
-    elif isinstance(expected, dict) or not isinstance(got, (tuple, list)):
-        kind = "dict" if isinstance(expected, dict) else "tuple"
-        return [Difference("count", part, f"your function returned {kind_of(got)}, expected a {kind} of {several}")]
+    elif kind == "dict" or not isinstance(got, (tuple, list)):
+        text = f"your function returned {kind_of(got)}, expected a {kind} of {len(rights)} results{listed}"
+        return [Difference("count", part, text)]
     elif set(getattr(got, "_fields", ())) == set(names):
         given = [getattr(got, name) for name in names]
     else:
         given = list(got)
     if len(given) != len(rights):
-        return [Difference("count", part, f"your function returned {len(given)} results, expected {several}")]
+        return [Difference("count", part, f"your function returned {len(given)} results, expected {len(rights)}{listed}")]
     inside = [f"{part}.{name}" if part else str(name) for name in names]
     return [d for g, e, name in zip(given, rights, inside, strict=True) for d in differences(g, e, (), tolerance, name)]
 

@@ -100,7 +100,7 @@ def _changed(exercise, run):
 def _differs(exercise, wrong, shown, count, when):
     difference = shown.differences[0]
     relation = _relation(exercise, wrong, difference.part) if difference.kind in ("value", "shape") else ""
-    relation = f"`{difference.part}`: {relation}" if difference.part and relation else relation
+    relation += f" (`{difference.part}`)" if difference.part and relation else ""
     reason = "; ".join(filter(None, [relation or difference.hint, when]))
     return f"{difference.text}, {count}", reason, _evidence(exercise, shown), _right_parts(exercise, wrong)
 

@@ -118,12 +118,16 @@ def _read(source):
         return {}
     try:
         kept = json.loads(text)
-        if all(isinstance(entry, dict) for entries in kept.values() for entry in entries.values()):
+        if all(_is_entry(entry) for entries in kept.values() for entry in entries.values()):
             return kept
     except (ValueError, AttributeError):
         pass
     _set_aside(source)
     return {}
+
+
+def _is_entry(entry):
+    return isinstance(entry, dict) and all(isinstance(entry.get(key, 0), int) for key in ("attempts", "hints"))
 
 
 def _set_aside(source):

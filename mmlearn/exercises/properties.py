@@ -12,28 +12,26 @@ def shared_property(cases, wrong, signature, shapes=None):
     """
     if all(wrong) or not any(wrong):
         return ""
-    facts = [_facts(case, signature, shapes or {}) for case in cases]
+    facts = [dict(_facts(case, signature, shapes or {})) for case in cases]
     names = dict.fromkeys(name for one in facts for name in one)  # in order, without repeats
     found = [name for name in names if [one.get(name, False) for one in facts] == list(wrong)]
-    return " or ".join(found[:2])
+    plain = [name for name in found if not name.endswith((" odd", " even"))]
+    return " or ".join(plain[:2] or found[:1])
 
 
 def _facts(case, signature, shapes):
-    """{"`stride` is not 1": True, …}: everything about a case that may decide whether an answer is right."""
-    facts = {}
+    """Yield (words, whether they hold) for everything about a case that may decide whether an answer is right."""
     named = named_arguments(case, signature, defaults=True)
     for name, value in named.items():
         default = signature.parameters[name].default if signature and name in signature.parameters else None
-        if not tensors(value):
-            facts.update(_option_facts(name, value, default))
-        elif default is None and signature and name in signature.parameters:
-            facts[f"`{name}` is given"] = True
+        if isinstance(value, torch.Tensor):
+            yield f"`{name}` is given", default is None
+        elif not tensors(value):
+            yield from _option_facts(name, value, default)
     for name, value in named.items():
         if isinstance(value, torch.Tensor):
-            facts.update(_tensor_facts(name, value, shapes.get(name, "").split()))
-    if any(t.dtype == torch.float32 for value in named.values() for t in tensors(value)):
-        facts["the input is float32"] = True
-    return facts
+            yield from _tensor_facts(name, value, shapes.get(name, "").split())
+    yield "the input is float32", any(t.dtype == torch.float32 for value in named.values() for t in tensors(value))
 
 
 def _option_facts(name, value, default):
@@ -55,14 +53,16 @@ def _option_facts(name, value, default):
 
 def _tensor_facts(name, tensor, letters):
     sizes = list(tensor.shape)
-    letters = letters if len(letters) == len(sizes) else [f"dimension {i}" for i in range(len(sizes))]
+    lettered = len(letters) == len(sizes)
+    letters = letters if lettered else [f"dimension {i} of `{name}`" for i in range(len(sizes))]
     for letter, size in zip(letters, sizes, strict=True):
-        yield f"{letter} of `{name}` is more than 1", size > 1
-    for letter, size in zip(letters, sizes, strict=True):
-        yield f"{letter} of `{name}` is odd", size % 2 == 1
-        yield f"{letter} of `{name}` is even", size % 2 == 0
+        yield f"{letter} is more than 1", size > 1
+        yield f"{letter} is odd", size % 2 == 1
+        yield f"{letter} is even", size % 2 == 0
     if len(sizes) >= 2:
-        yield f"`{name}` is not square ({letters[-2]} ≠ {letters[-1]})", sizes[-1] != sizes[-2]
+        sides = f" ({letters[-2]} ≠ {letters[-1]})" if lettered else ""
+        yield f"`{name}` is not square{sides}", sizes[-1] != sizes[-2]
     yield f"`{name}` is not contiguous in memory", not tensor.is_contiguous()
-    yield f"`{name}` has negative values", bool((tensor < 0).any()) if not tensor.is_complex() else False
     yield f"`{name}` requires grad", tensor.requires_grad
+    if not tensor.is_complex():
+        yield f"`{name}` has negative values", bool((tensor < 0).any())

@@ -10,7 +10,8 @@ _RETRY = 0.02  # seconds until a student's code that swallowed the first excepti
 _raise_later = ctypes.pythonapi.PyThreadState_SetAsyncExc  # raises an exception in a thread, at its next call or loop
 _raise_later.argtypes = [ctypes.c_ulong, ctypes.py_object]
 _NOTHING = ctypes.py_object()  # a null pointer: forget the exception that is on its way
-_limited = set()  # threads that run a student's code right now
+_STORM = 30  # exceptions in a row, see below
+_left = {}  # how many of them are left to raise, by thread
 
 
 class TimeLimit(BaseException):
@@ -25,8 +26,10 @@ class _Storm(TimeLimit):
     """
 
     def __init__(self):
-        if threading.get_ident() in _limited:
-            for _ in map(_raise_later, (threading.get_ident(),), (_Storm,)):
+        thread = threading.get_ident()
+        if _left.get(thread, 0) > 0:
+            _left[thread] -= 1
+            for _ in map(_raise_later, (thread,), (_Storm,)):
                 return
 
 
@@ -34,7 +37,7 @@ def call_within(seconds, function, *args, **kwargs):
     """`function(*args, **kwargs)`, ended by `TimeLimit` after `seconds`.
 
     In the main thread of a POSIX system an alarm signal interrupts it; elsewhere a second thread raises the exception in this
-    one. A call into C that never returns cannot be ended. Handlers and timers are put back as they were.
+    one. A call into C that never returns cannot be ended. Handlers, timers and trace functions are put back as they were.
     """
     if seconds <= 0:
         raise TimeLimit
@@ -47,54 +50,74 @@ def _with_alarm(seconds, function, args, kwargs):
 
     def ring(signum, frame):
         nonlocal rings
-        if frame is not None and frame.f_code is not ours:  # else the student's code is over
-            rings += 1
-            raise TimeLimit if rings == 1 else _Storm
+        if frame is None or frame.f_code is ours:
+            return  # the student's code is over
+        rings += 1
+        if rings == 1:
+            raise TimeLimit
+        if rings % 2 == 0:
+            _left[thread] = _STORM
+            raise _Storm
+        _raise_in_lines(rings % 19, frame, ours)
 
-    started, handler = time.monotonic(), signal.signal(signal.SIGALRM, ring)
+    started, trace = time.monotonic(), sys.gettrace()
+    handler = signal.signal(signal.SIGALRM, ring)
     before, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _RETRY)
-    _limited.add(thread)
     try:
         return function(*args, **kwargs)
     finally:
         try:
-            _limited.discard(thread)
+            _left[thread] = 0
             _raise_later(thread, _NOTHING)
         except TimeLimit:
             pass  # the last of a storm
         signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.settrace(trace)
         signal.signal(signal.SIGALRM, signal.SIG_DFL if handler is None else handler)
         if before:
             signal.setitimer(signal.ITIMER_REAL, max(1e-3, before - (time.monotonic() - started)), interval)
 
 
+def _raise_in_lines(count, frame, ours):
+    """Raise from a trace function, `count` lines further on: some Python versions catch a storm at the end of a loop's body."""
+
+    def strike(frame, event, arg):
+        nonlocal count
+        if frame.f_code.co_filename == __file__:
+            return None
+        count -= event == "line"
+        if count < 0:
+            raise TimeLimit
+        return strike
+
+    while frame is not None and frame.f_code is not ours:
+        frame.f_trace = strike
+        frame = frame.f_back
+    sys.settrace(strike)
+
+
 def _with_watchdog(seconds, function, args, kwargs):
-    thread, over = threading.get_ident(), threading.Event()
+    thread, over, sending = threading.get_ident(), threading.Event(), threading.Lock()
 
     def watch():
         exception, pause = TimeLimit, seconds
         while not over.wait(pause):
-            if thread in _limited:
-                _raise_later(thread, exception)
+            with sending:
+                if not over.is_set():
+                    _left[thread] = _STORM
+                    _raise_later(thread, exception)
             exception, pause = _Storm, _RETRY
 
-    def stop():
-        over.set()
-        watchdog.join()
-        _raise_later(thread, _NOTHING)
-
-    watchdog = threading.Thread(target=watch, daemon=True)
-    watchdog.start()
-    _limited.add(thread)
+    threading.Thread(target=watch, daemon=True).start()
     try:
         return function(*args, **kwargs)
     finally:
         try:
-            _limited.discard(thread)
-            _raise_later(thread, _NOTHING)
+            _left[thread] = 0
+            sending.acquire()  # from here on the watchdog sends nothing
         except TimeLimit:
-            pass  # the last of a storm
-        try:
-            stop()
-        except TimeLimit:  # one that the watchdog had just sent
-            stop()
+            pass  # the last that it had sent, raised as the call above ended
+        _left[thread] = 0
+        _raise_later(thread, _NOTHING)
+        over.set()
+        sending.release()

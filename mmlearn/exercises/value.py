@@ -31,28 +31,30 @@ class ValueExercise(Task):
             )
         found = differences(_folded(answer), _folded(self.oracle), tolerance=self.tolerance)
         unusable = [d for d in found if d.kind in ("nothing", "type", "count", "shape", "nan")]
-        mistake = self._catalogued(answer)
+        mistake = self._catalogued(answer, usable=not unusable)
         if mistake and (found or self.accepts):
-            return self.failed("This is not the answer.", mistake.diagnosis, more=mistake.why_more, mistake=mistake)
+            return self.failed("This is not the answer", mistake.diagnosis, more=mistake.why_more, mistake=mistake)
         if unusable:
-            text = unusable[0].text.replace("your result", "your answer").replace("your function returned", "your answer is")
-            return self.failed(f"{text[0].upper()}{text[1:]}.")
-        if self.accepts:
-            complaint = self.accepts(answer)
-            return self.failed("This is not the answer.", complaint) if complaint else self.passed("That is right.")
-        if [d for d in found if d.kind == "value"]:
-            return self.failed("This is not the answer.", self._hunch(answer))
-        return self.passed("That is right.")
+            text = unusable[0].text.replace("your result", "your answer").replace("your function returned", "you gave")
+            return self.failed(text, unusable[0].hint if unusable[0].kind == "type" else "")
+        complaint = self.accepts(answer) if self.accepts else None
+        if complaint or (not self.accepts and any(d.kind == "value" for d in found)):
+            return self.failed("This is not the answer", complaint or self._hunch(answer))
+        return self.passed("That is right")
 
     def _not_attempted(self, answer):
         if answer is None or answer is ... or (isinstance(answer, str) and answer.strip() in ("", "...", "…", "?")):
             return True
         return self.placeholder is not None and _equal(answer, self.placeholder, 0.0)
 
-    def _catalogued(self, answer):
+    def _catalogued(self, answer, usable):
+        """The first mistake whose value the answer equals, or whose predicate holds for an answer of the right kind."""
         for mistake in self.mistakes:
-            holds = mistake.wrong(answer) if callable(mistake.wrong) else _equal(answer, mistake.wrong, self.tolerance)
-            if holds:
+            if callable(mistake.wrong):
+                found = usable and bool(mistake.wrong(answer))
+            else:
+                found = _equal(answer, mistake.wrong, self.tolerance)
+            if found:
                 return mistake
         return None
 

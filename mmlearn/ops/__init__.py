@@ -7,8 +7,8 @@ each operation.
 Layers        conv2d, conv_transpose2d, linear, max_pool2d, avg_pool2d, unfold, fold
 Activations   relu, sigmoid, tanh, softmax, log_softmax
 Losses        cross_entropy, mse_loss
-Gradients     conv2d_backward (and its parts conv2d_input, conv2d_weight), linear_backward, …; numerical_gradient and torch_gradients
-              to check them
+Gradients     conv2d_backward (and its parts conv2d_input, conv2d_weight), linear_backward, …; to check them:
+              numerical_gradient, torch_gradients
 For reading   correlate2d, convolve2d, conv2d_loops, conv2d_im2col, conv2d_toeplitz, toeplitz_matrix, conv2d_input_by_correlation,
               insert_zeros, conv_output_size, conv_transpose_output_size, conv2d_flops
 """

@@ -9,9 +9,9 @@ from mmlearn.ops.by_hand import differentiated_by
 
 
 def relu_backward(grad_output, input):
-    """dX = dY where x > 0, and 0 where x ≤ 0 (at x = 0 too, as torch does). All shapes equal."""
+    """dX = dY · [x > 0]: the gradient passes where x > 0 and nowhere else (not at x = 0 either, as in torch). All shapes equal."""
     check_grad_output(grad_output, input.shape)
-    return grad_output.masked_fill(input <= 0, 0)
+    return grad_output * (input > 0)
 
 
 @differentiated_by(relu_backward)

@@ -28,6 +28,11 @@ def _class_axis(input):
     return 0 if input.dim() == 1 else 1
 
 
+def _without_classes(input):
+    """The shape of the class indices and of the losses one by one."""
+    return tuple(n for place, n in enumerate(input.shape) if place != _class_axis(input))
+
+
 def _check_cross_entropy(input, target, weight, ignore_index, label_smoothing):
     """The target is classes that exist or probabilities of input's shape; weight has one number per class."""
     check_floating(input, "input", ANY_DIMS[1:], "(N, K), (N, K, …) or (K,)")
@@ -47,13 +52,11 @@ def _check_cross_entropy(input, target, weight, ignore_index, label_smoothing):
         require(target.shape == input.shape, "target", shape(target), f"probabilities of input's shape {tuple(input.shape)}")
         require(ignore_index < 0, "ignore_index", ignore_index, "none, as the target is probabilities")
         return
-    expected = tuple(n for place, n in enumerate(input.shape) if place != axis)
+    expected = _without_classes(input)
     require(target.dtype == torch.long, "target", target.dtype, "int64 class indices, or probabilities as floats")
-    require(
-        tuple(target.shape) == expected, "target", shape(target), f"{expected}: input {tuple(input.shape)} without its classes"
-    )
+    require(tuple(target.shape) == expected, "target", shape(target), f"{expected}: input's {tuple(input.shape)} without classes")
     outside = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
-    require(outside.numel() == 0, "target", f"class {outside.flatten()[:1].tolist()}", f"class indices from 0 to {classes - 1}")
+    require(outside.numel() == 0, "target", f"classes {outside.unique().tolist()}", f"class indices from 0 to {classes - 1}")
 
 
 def _soft_target(input, target, ignore_index, label_smoothing):
@@ -100,8 +103,7 @@ def cross_entropy_backward(
     grad_output: () or, with reduction='none', the target's shape   input: (N, K, …)   target: as in cross_entropy
     returns: LossGradients(input, target)
     """
-    axis = _class_axis(input)
-    per_example = tuple(n for place, n in enumerate(input.shape) if place != axis)
+    axis, per_example = _class_axis(input), _without_classes(input)
     check_grad_output(grad_output, per_example if reduction == "none" else ())
     grad = (grad_output / _total(input, target, weight, ignore_index, reduction)).expand(per_example).unsqueeze(axis)
     classes = _class_weight(input, weight)

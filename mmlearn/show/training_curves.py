@@ -83,6 +83,8 @@ def _panel(ax, measure, keys, runs, labels, log):
     if first == last:  # one epoch
         ax.set_xlim(first - 1, last + 1)
         ax.set_xticks([first])
+        if percent:
+            ax.set_ylim(0, 100)
     ax.grid(axis="y")
     ax.set_axisbelow(True)
     if log and measure == "loss":

@@ -45,7 +45,6 @@ class Interactive:
         self._shown_in = None
         self._refresh(None, quick=False)
         self._page = ipywidgets.HTML(self.html)
-        self._first = self.html, self._text
         for name, widget in self.widgets.items():
             widget.observe(lambda change, name=name: self._on_change(name), names="value")
         layout = arrange(self.widgets) if arrange else tidy(self.widgets)
@@ -78,10 +77,9 @@ class Interactive:
     def show(self):
         """Display the figure with its controls (once more)."""
         view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
-        page, text = self._first
-        fallback = f"{page}<p><em>Run this cell to move the controls.</em></p>"
+        fallback = f"{self.html}<p><em>Run this cell to move the controls.</em></p>"
         self._shown_in = _cell()
-        publish(fallback, text, **{"application/vnd.jupyter.widget-view+json": view})
+        publish(fallback, self._text, **{"application/vnd.jupyter.widget-view+json": view})
 
     def _ipython_display_(self):
         if self._shown_in is None or self._shown_in != _cell():  # the cell that made it has shown it already
@@ -113,10 +111,15 @@ class Interactive:
             fig = self._draw(**self.state)
             page = picture(drawn(fig), alt, narrowest=_LEGIBLE, quick=quick)
         close(fig)
-        self.html = f'<div style="overflow-x:auto">{page}</div>' + (
-            f'<p aria-live="polite" style="margin:6px 2px;line-height:1.45">{html.escape(note)}</p>' if note else ""
-        )
+        self.html = _framed(page, note)
         self._text = plain(alt, note)
+
+
+def _framed(page, note):
+    """The picture, scrolled sideways where it must be, above its note; the grid keeps both as narrow as the page."""
+    text = f'<p aria-live="polite" style="margin:6px 2px;line-height:1.45">{html.escape(note)}</p>' if note else ""
+    columns = "display:grid;grid-template-columns:minmax(0,1fr)"
+    return f'<div style="{columns}"><div style="overflow-x:auto">{page}</div>{text}</div>'
 
 
 def tidy(widgets):

@@ -1,8 +1,8 @@
 """Checkpoints that a kill cannot harm: safetensors (never pickle), written aside and renamed, with the previous one kept.
 
 A file ``run.safetensors`` has up to three companions: ``run.safetensors.previous``, the checkpoint before it;
-``run.safetensors.partial``, one that was being written when the process died; ``run.safetensors.damaged``, one that could
-not be read and was set aside.
+``run.safetensors.partial``, one that was being written when the process died; ``….damaged``, one that could not be
+read and was set aside.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def load_checkpoint(path):
         try:
             return _read(candidate)
         except (SafetensorError, ValueError, KeyError, OSError) as error:
-            aside = _companion(path, "damaged")
+            aside = _companion(candidate, "damaged")
             os.replace(candidate, aside)
             warnings.warn(f"{candidate} is damaged ({error}): set aside as {aside.name}", stacklevel=2)
     return None

@@ -96,9 +96,9 @@ def fit(
                 check_epoch(record, run)
                 run.complete(record)
                 bar.record(record)
-            history.stopped = (
-                f"no better {history.monitor} for {patience} epochs" if run.out_of_patience else f"{epochs} epochs done"
-            )
+            history.stopped = f"{len(history)} epochs done"
+            if run.out_of_patience:
+                history.stopped = f"no better {history.monitor} for {patience} epochs"
         except KeyboardInterrupt:
             history.stopped = f"interrupted in epoch {len(history) + 1}"
         if run.best is not None:

@@ -9,13 +9,15 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+
+from mmlearn.course.clone import CHAPTERS
+from mmlearn.course.jupyter import lab_command
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LOCAL = re.compile(r"(data|blob|about):|(http|ws)://127\.0\.0\.1[:/]")
@@ -53,7 +55,7 @@ class Lab:
 
     def open(self, name):
         """Double-click the notebook in the file browser and wait for its kernel."""
-        self.page.goto(f"{self.address}/lab?reset&token={self.token}")
+        self.page.goto(f"{self.address}/lab/tree/{CHAPTERS}?reset&token={self.token}")
         self.page.locator(".jp-DirListing-item", has_text=name).dblclick(timeout=MS)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=MS)
         self.script("await panel.context.ready; await panel.sessionContext.ready;")
@@ -135,8 +137,8 @@ def wait_until_up(server, url, log):
 
 
 @contextlib.contextmanager
-def jupyterlab(folder, scratch):
-    """A server on `folder` with its settings in `scratch`; yields its address and token."""
+def jupyterlab(root, scratch):
+    """What `mmlearn lab` starts, on `root` and with its settings in `scratch`; yields its address and token."""
     port, token = free_port(), secrets.token_hex(16)
     address, log = f"http://127.0.0.1:{port}", scratch / "lab.log"
     environment = os.environ | {
@@ -151,15 +153,15 @@ def jupyterlab(folder, scratch):
         "OMP_NUM_THREADS": "1",
     }
     options = (
-        *("--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
-        *(f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--allow-root"),
-        *("--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
-        *("--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True"),
+        "--ip=127.0.0.1",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+        "--LabApp.expose_app_in_browser=True",
     )
+    command = lab_command(root, browser=False, port=port, options=options)
     with open(log, "w") as out:
         server = subprocess.Popen(
-            [sys.executable, "-m", "jupyter", "lab", *options],
-            **{"cwd": folder, "env": environment, "stdout": out, "stderr": subprocess.STDOUT, "start_new_session": True},
+            command, cwd=root, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         wait_until_up(server, f"{address}/api?token={token}", log)
@@ -187,11 +189,11 @@ def chromium():
 
 @pytest.fixture
 def open_lab(chromium, tmp_path):
-    """open_lab(folder) → Lab. The server and the page end with the test; the last look of the page is kept in tmp_path."""
+    """open_lab(root) → Lab; root/chapters holds the notebooks. Server and page end with the test, and last.png is kept."""
     with contextlib.ExitStack() as stack:
 
-        def start(folder: Path):
-            address, token = stack.enter_context(jupyterlab(folder, tmp_path))
+        def start(root: Path):
+            address, token = stack.enter_context(jupyterlab(root, tmp_path))
             page = chromium.new_page(viewport={"width": 1300, "height": 1000})
             stack.callback(page.close)
             stack.callback(page.screenshot, path=str(tmp_path / "last.png"))

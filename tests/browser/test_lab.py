@@ -14,6 +14,9 @@ def output_size(size, kernel_size, stride=1, padding=0, dilation=1):
     return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride
 """
 DIAGNOSIS = "off by one: the first place is not counted"
+BADGE = (
+    "https://colab.research.google.com/assets/colab-badge.svg"  # Google's picture of a button; without a network, its alt text
+)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(480)]
@@ -33,7 +36,8 @@ def right_answer():
     """What an author wrote into the exercise's cell, from the solution notebook."""
     saved = json.loads((ROOT / "solutions" / CHAPTER).read_text(encoding="utf-8"))["cells"]
     cells = [{"tags": cell["metadata"].get("tags", []), "source": "".join(cell["source"])} for cell in saved]
-    return cells[places(cells)[0]]["source"]
+    source = cells[places(cells)[0]]["source"]
+    return "\n".join(line for line in source.splitlines() if "###" not in line)
 
 
 def slider_moves_the_figure(lab, cells):
@@ -52,9 +56,9 @@ def slider_moves_the_figure(lab, cells):
 
 
 def test_a_students_first_minutes(open_lab, tmp_path):
-    folder = tmp_path / "chapters"
-    shutil.copytree(ROOT / "chapters", folder, ignore=shutil.ignore_patterns(".*"))
-    lab = open_lab(folder)
+    root = tmp_path / "course"
+    shutil.copytree(ROOT / "chapters", root / "chapters", ignore=shutil.ignore_patterns(".*"))
+    lab = open_lab(root)
     lab.open(CHAPTER)
     lab.run_all()
 
@@ -80,5 +84,5 @@ def test_a_students_first_minutes(open_lab, tmp_path):
     assert "✓" in shown
     assert "✗" not in shown
 
-    assert lab.foreign == [], "the page asked other machines for something"
+    assert set(lab.foreign) <= {BADGE}, "the page asked other machines for something"
     assert lab.page_errors == []

@@ -125,7 +125,7 @@ def test_check_names_a_stale_a_missing_and_a_superfluous_chapter(chapter):
 
 def test_check_names_a_solution_whose_generated_cells_are_out_of_date(chapter):
     path = chapter.root / "solutions" / "04-convolution.ipynb"
-    path.write_text(path.read_text().replace("every version that Colab ships", "each version"))
+    path.write_text(path.read_text().replace("what Colab ships", "all that Colab ships"))
     assert check(chapter.root) == ["solutions/04-convolution.ipynb: stale; run mmlearn build"]
 
 
@@ -142,7 +142,7 @@ def test_check_writes_nothing(clone):
         ("def f():\n    ### BEGIN SOLUTION\n    1", ["exercise"], "code", "line 2: .*never ended"),
         (SOLVED, [], "code", "not the tag 'exercise'"),
         ("x = 1", ["exercise"], "code", "not a solution between markers"),
-        (SOLVED, ["excercise"], "code", "unknown tag 'excercise'; did you mean 'exercise'"),
+        (SOLVED, ["exercises"], "code", "unknown tag 'exercises'; did you mean 'exercise'"),
         ("answer", ["solution_only"], "markdown", "did you mean 'solution-only'"),
         ("### BEGIN SOLUTION\nanswer\n### END SOLUTION", [], "markdown", "tag this markdown cell 'solution-only'"),
     ],

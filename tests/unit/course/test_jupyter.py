@@ -1,5 +1,6 @@
 """Starting JupyterLab."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def test_lab_opens_the_list_of_chapters_with_the_clone_as_its_root():
 def test_lab_asks_for_neither_news_nor_updates():
     command = lab_command(ROOT)
     assert "--LabApp.news_url=None" in command
+    assert f"--LabApp.app_settings_dir={jupyter.SETTINGS}" in command
+    (settings,) = json.loads((jupyter.SETTINGS / "overrides.json").read_text()).values()
+    assert settings == {"fetchNews": "false", "checkForUpdates": False}
     assert "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate" in command
 
 

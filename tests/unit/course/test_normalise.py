@@ -1,6 +1,7 @@
 """Notebooks without the traces of one machine and one run."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -52,7 +53,7 @@ def test_a_bar_that_came_in_pieces_is_one_line():
         ("/srv/clone/mmlearn/ops.py:3: Warning", "mmlearn/ops.py:3: Warning"),
         (f"{sys.prefix}/lib/x.py", "lib/x.py"),
         (f"cached in {Path.home()}/.cache/mmlearn", "cached in ~/.cache/mmlearn"),
-        ("/tmp/ipykernel_123/456.py:4: UserWarning", "<cell>:4: UserWarning"),
+        (f"{tempfile.gettempdir()}/ipykernel_123/456.py:4: UserWarning", "<cell>:4: UserWarning"),
         ("https://example.org/srv/clone/a", "https://example.org/srv/clone/a"),
         ('<img src="data:image/png;base64,/srv/clone/AAAA">', '<img src="data:image/png;base64,/srv/clone/AAAA">'),
     ],
