@@ -25,7 +25,7 @@ def conv2d():
 
 
 def forms():
-    """The definitions: im2col of the whole batch at once, the four loops, and a textbook's loop over pixels for each pair of channels."""
+    """The definitions: im2col of the whole batch at once, the four loops, and a textbook's pixel loops for each pair of channels."""
     image_size, weight_size, *_ = SIZES["32 × 3×64×64, 32 filters 3×3"]
     tensors = _tensors(image_size, weight_size)
     rival = _forward(TORCH.conv2d, tensors)

@@ -6,13 +6,14 @@ from side_by_side import side_by_side
 import mmlearn.ops as F
 
 MAPS = (32, 32, 32, 32)
+SMALL_MAPS = (32, 32, 16, 16)
 CASES = {  # what: (operation, shapes of its tensors, what else it takes)
     "max_pool2d 2×2": ("max_pool2d", [MAPS], {"kernel_size": 2}),
     "max_pool2d 3×3, stride 2": ("max_pool2d", [MAPS], {"kernel_size": 3, "stride": 2, "padding": 1}),
     "avg_pool2d 2×2": ("avg_pool2d", [MAPS], {"kernel_size": 2}),
     "conv_transpose2d 4×4, stride 2": (
         "conv_transpose2d",
-        [(32, 32, 16, 16), (32, 32, 4, 4), (32,)],
+        [SMALL_MAPS, (32, 32, 4, 4), (32,)],
         {"stride": 2, "padding": 1},
     ),
     "unfold 3×3": ("unfold", [(8, 32, 32, 32)], {"kernel_size": 3, "padding": 1}),

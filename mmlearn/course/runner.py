@@ -28,7 +28,7 @@ from mmlearn.course.report import report
 RESULTS = "results.json"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MMLEARN_THREADS"), "1")
 _DEAD_KERNEL = 138  # papermill's exit code for it
-_DAY = 24 * 3600
+_WEEK = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Runs:
         returns: a Result for each chapter, in order. Ctrl-C ends the processes; the chapters that it cut off are `interrupted`.
         """
         self._check_output(chapters)
-        prints = {chapter: fingerprint(path, self.profile) for chapter, path in chapters.items()}
-        results = {} if force else {chapter: old for chapter in chapters if (old := self._unchanged(chapter, prints[chapter]))}
+        digests = {chapter: fingerprint(path, self.profile) for chapter, path in chapters.items()}
+        results = {} if force else {chapter: old for chapter in chapters if (old := self._unchanged(chapter, digests[chapter]))}
         for result in results.values():
             self.on_result(result)
         waiting = [chapter for chapter in chapters if chapter not in results]
@@ -78,7 +78,7 @@ class Runs:
         drafts = tempfile.TemporaryDirectory(prefix=f".{self.output.name}-", dir=self.output.parent, ignore_cleanup_errors=True)
         with drafts as draft, ThreadPoolExecutor(self.jobs) as pool:
             futures = {
-                chapter: pool.submit(self._run_one, chapter, chapters[chapter], prints[chapter], Path(draft), threads)
+                chapter: pool.submit(self._run_one, chapter, chapters[chapter], digests[chapter], Path(draft), threads)
                 for chapter in waiting
             }
             try:
@@ -94,14 +94,14 @@ class Runs:
         if any(path.resolve().parent == self.output.resolve() for path in chapters.values()):
             raise CourseError(f"the output folder {self.output} is where the notebooks themselves lie; give another one")
 
-    def _unchanged(self, chapter, print):
+    def _unchanged(self, chapter, digest):
         old = self._remembered.get(chapter.name)
         files = [f"{chapter.name}.ipynb", old.page] if old and old.page else [f"{chapter.name}.ipynb"]
-        if old and old.status == "passed" and old.fingerprint == print and all((self.output / name).exists() for name in files):
+        if old and old.status == "passed" and old.fingerprint == digest and all((self.output / name).exists() for name in files):
             return replace(old, unchanged=True)
         return None
 
-    def _run_one(self, chapter, source, print, draft, threads):
+    def _run_one(self, chapter, source, digest, draft, threads):
         target = draft / source.name
         cells = len(code_cells(read(source)))
         began = time.monotonic()
@@ -115,7 +115,7 @@ class Runs:
             seconds=round(time.monotonic() - began, 1),
             cells=cells,
             when=datetime.now().astimezone().isoformat(timespec="seconds"),
-            fingerprint=print,
+            fingerprint=digest,
         )
         if result.status == "failed":
             cell, error = failure(source, target, code, log)
@@ -249,5 +249,5 @@ def _with_page(result, notebook):
 def _remove_old_drafts(output):
     """Runs that were killed leave their hidden folder behind. Younger ones may belong to a run that goes on."""
     for draft in output.parent.glob(f".{output.name}-*"):
-        if draft.is_dir() and time.time() - draft.stat().st_mtime > _DAY:
+        if draft.is_dir() and time.time() - draft.stat().st_mtime > _WEEK:
             shutil.rmtree(draft, ignore_errors=True)

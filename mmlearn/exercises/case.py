@@ -153,9 +153,10 @@ def named_arguments(case, signature, defaults=False):
 def describe(case, name, signature):
     """The call as text: ``im2col(images, 2, stride=2)`` and below it each tensor's dtype, shape and, when small, values."""
     named = named_arguments(case, signature)
-    positional = list(named)[: len(case.args)]
-    words = [key if tensors(named[key]) else _word(named[key]) for key in positional]
-    words += [f"{key}={key if tensors(value) else _word(value)}" for key, value in named.items() if key not in positional]
+    words = []
+    for i, (key, value) in enumerate(named.items()):
+        word = key if tensors(value) or callable(value) else _word(value)
+        words.append(word if i < len(case.args) else f"{key}={word}")
     lines = [f"{name}({', '.join(words)})" + (f"   # {case.label}" if case.label else "")]
     for key, value in named.items():
         if isinstance(value, torch.Tensor):

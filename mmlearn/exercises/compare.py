@@ -30,8 +30,10 @@ class Difference:
     expected: object = None
 
     @property
-    def tensors(self):
-        return isinstance(self.got, torch.Tensor) and isinstance(self.expected, torch.Tensor)
+    def comparable(self):
+        """Whether got and expected are both tensors, or both numbers."""
+        kinds = torch.Tensor, (int, float)
+        return any(isinstance(self.got, kind) and isinstance(self.expected, kind) for kind in kinds)
 
     def detail(self):
         """Got and expected, with their values when they are few, and the first place that differs."""
@@ -39,31 +41,32 @@ class Difference:
             return ""
         prefix = f"{self.part}, " if self.part else ""
         lines = [f"{prefix}expected: {describe_value(self.expected)}", f"{prefix}got:      {describe_value(self.got)}"]
-        if self.tensors and self.kind in ("value", "nan"):
+        if isinstance(self.got, torch.Tensor) and self.kind in ("value", "nan") and isinstance(self.expected, torch.Tensor):
             lines.append(_first_difference(self.got, self.expected))
         return "\n".join(lines)
 
 
-def differences(got, expected, names=(), tolerance=None, part=""):
+def differences(got, expected, names=(), tolerance=None, noise=0.0, part=""):
     """Every `Difference` between a result and the right one; an empty list when they agree.
 
-    Tensors are compared on the CPU within a tolerance relative to the largest expected value. Tuples, lists, NamedTuples and
-    dicts are compared part by part; `names` names the parts of a plain tuple. Nothing is converted silently: a list or numpy
-    array in place of a tensor is a difference. A 0-dimensional tensor may stand for a number.
+    Tensors are compared on the CPU within a tolerance relative to the largest expected value, and differences up to `noise` do
+    not count. Tuples, lists, NamedTuples and dicts are compared part by part; `names` names the parts of a plain tuple. Nothing
+    is converted silently: a list or numpy array in place of a tensor is a difference. A 0-dimensional tensor may stand for a
+    number.
     """
     if isinstance(expected, (tuple, list, dict)):
-        return _compare_parts(got, expected, names, tolerance, part)
+        return _compare_parts(got, expected, names, tolerance, noise, part)
     if expected is not None and got is None:
         text, hint = (f"`{part}` is None", "") if part else ("your function returned None", "is a `return` missing?")
         return [Difference("nothing", part, text, hint, got, expected)]
     if isinstance(expected, torch.Tensor):
-        found = _compare_tensors(got, expected, tolerance, f"`{part}`" if part else "your result")
+        found = _compare_tensors(got, expected, tolerance, noise, f"`{part}`" if part else "your result")
     else:
-        found = _compare_plain(got, expected, tolerance, f"`{part}`" if part else "your result")
+        found = _compare_plain(got, expected, tolerance, noise, f"`{part}`" if part else "your result")
     return [Difference(kind, part, text, hint, got, expected) for kind, text, hint in found]
 
 
-def _compare_parts(got, expected, names, tolerance, part):
+def _compare_parts(got, expected, names, tolerance, noise, part):
     kind = "dict" if isinstance(expected, dict) else "tuple"
     rights = list(expected.values()) if kind == "dict" else list(expected)
     names = list(expected) if kind == "dict" else list(getattr(expected, "_fields", names))
@@ -84,17 +87,17 @@ def _compare_parts(got, expected, names, tolerance, part):
     if len(given) != len(rights):
         return [Difference("count", part, f"your function returned {len(given)} results, expected {len(rights)}{listed}")]
     inside = [f"{part}.{name}" if part else str(name) for name in names]
-    return [d for g, e, name in zip(given, rights, inside, strict=True) for d in differences(g, e, (), tolerance, name)]
+    return [d for g, e, name in zip(given, rights, inside, strict=True) for d in differences(g, e, (), tolerance, noise, name)]
 
 
-def _compare_tensors(got, expected, tolerance, whose):
+def _compare_tensors(got, expected, tolerance, noise, whose):
     """Yield (kind, text, hint) of the one thing that is wrong, if any."""
     if not isinstance(got, torch.Tensor):
         yield "type", f"{whose} is {kind_of(got)}, expected a tensor", _make_a_tensor(got, expected)
     elif got.shape != expected.shape:
         shapes = tuple(got.shape), tuple(expected.shape)
         yield "shape", f"{whose} has shape {shapes[0]}, expected {shapes[1]}", shape_hint(*shapes)
-    elif not close(got, expected, tolerance):
+    elif not close(got, expected, tolerance, noise):
         values = plain(got)
         if torch.isfinite(values).all() or not torch.isfinite(plain(expected)).all():
             yield "value", f"{whose} has the right shape and wrong values", ""
@@ -110,7 +113,7 @@ def _compare_tensors(got, expected, tolerance, whose):
         yield "dtype", f"the values are right, but the dtype of {whose} is {kinds}", hint
 
 
-def _compare_plain(got, expected, tolerance, whose):
+def _compare_plain(got, expected, tolerance, noise, whose):
     if isinstance(got, torch.Tensor) and got.numel() == 1 and isinstance(expected, (bool, int, float, complex)):
         got = got.item()
     elif not isinstance(got, torch.Tensor) and hasattr(got, "dtype") and getattr(got, "shape", None) == ():
@@ -120,7 +123,7 @@ def _compare_plain(got, expected, tolerance, whose):
             yield "type", f"{whose} should be a number; it is {kind_of(got)}", ""
         elif got != got and expected == expected:
             yield "nan", f"{whose} is NaN", "NaN comes from 0/0, ∞ − ∞, or the root or log of a negative number"
-        elif not close(torch.tensor(got), torch.tensor(expected), tolerance or 1e-6):
+        elif not close(torch.tensor(got), torch.tensor(expected), tolerance or 1e-6, noise):
             yield "value", f"{whose} is {number(got)}, expected {number(expected)}", ""
     elif isinstance(expected, (bool, str)) and type(got) is not type(expected):
         kind = "True or False" if isinstance(expected, bool) else "a string"
@@ -129,7 +132,7 @@ def _compare_plain(got, expected, tolerance, whose):
         yield "value", f"{whose} is {kind_of(got)}, expected {expected!r}", ""
 
 
-def close(got, expected, tolerance=None):
+def close(got, expected, tolerance=None, noise=0.0):
     """Whether two tensors of equal shape hold equal values, within the precision of the coarser dtype; NaN equals NaN."""
     floats = [t.dtype for t in (got, expected) if t.is_floating_point() or t.is_complex()]
     if not floats:
@@ -137,7 +140,7 @@ def close(got, expected, tolerance=None):
     if tolerance is None:
         tolerance = max(PRECISION.get(dtype, HALF_PRECISION) for dtype in floats)
     got, expected = plain(got), plain(expected)
-    return got.shape == expected.shape and bool(_near(got, expected, tolerance).all())
+    return got.shape == expected.shape and bool(_near(got, expected, tolerance, noise).all())
 
 
 def plain(tensor):
@@ -160,10 +163,10 @@ def kind_of(value):
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _near(got, expected, tolerance):
+def _near(got, expected, tolerance, noise=0.0):
     finite = expected[torch.isfinite(expected)].abs()
     scale = finite.max().item() if finite.numel() else 0.0
-    return torch.isclose(got, expected, rtol=tolerance, atol=tolerance * (scale or 1.0), equal_nan=True)
+    return torch.isclose(got, expected, rtol=tolerance, atol=max(noise, tolerance * (scale or 1.0)), equal_nan=True)
 
 
 def _first_difference(got, expected):

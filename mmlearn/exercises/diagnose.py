@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from .calling import time_out, try_case
 from .case import describe, named_arguments
 from .compare import differences
@@ -65,7 +67,7 @@ def _does_the_same(exercise, mistake, runs, outcomes, strict):
         if type(outcomes[i].error) is not type(run.error):
             return False
         if run.error is None:
-            gap = differences(run.outcome.value, outcomes[i].value, exercise.returns, exercise.tolerance)
+            gap = differences(run.outcome.value, outcomes[i].value, exercise.returns, exercise.tolerance, exercise.noise)
             if any(strict or d.kind != "dtype" for d in gap):
                 return False
             both_wrong = both_wrong or not run.right
@@ -108,9 +110,9 @@ def _differs(exercise, wrong, shown, count, when):
 def _relation(exercise, wrong, part):
     """The one relation between got and expected that holds in every wrong case, or ""."""
     found = [(run, d) for run in wrong for d in run.differences if d.part == part]
-    if len(found) < len(wrong) or not all(d.tensors and d.kind in ("value", "shape") for _, d in found):
+    if len(found) < len(wrong) or not all(d.comparable and d.kind in ("value", "shape") for _, d in found):
         return ""
-    pairs = [(d.got, d.expected) for _, d in found]
+    pairs = [(torch.as_tensor(d.got), torch.as_tensor(d.expected)) for _, d in found]
     words = pattern(pairs)
     factor = size_factor(pairs, [named_arguments(run.case, exercise.signature, defaults=True) for run, _ in found])
     if factor and not words.startswith("your result is all zeros"):

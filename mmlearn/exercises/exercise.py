@@ -24,18 +24,19 @@ class Exercise(Task):
     shapes      {"input": "N C H W"}: letters for dimensions, for messages like "wrong exactly when N of `input` is more than 1"
     float32     also try the last case in float32, and ask for a float32 result
     in_place    whether the answer may change its inputs
-    tolerance   relative error allowed, in place of 1e-8 (float64) and 1e-4 (float32)
+    tolerance   relative error allowed, in place of 1e-8 (float64), 1e-4 (float32) and 1e-6 (Python numbers)
+    noise       absolute error allowed, for results that are rounding errors about 0, such as a gradient check's
     time_limit  seconds for all cases together
     """
 
     def __init__(
         self, *, oracle, cases, mistakes, call=plain_call, returns=(), shapes=None, float32=True, in_place=False,
-        tolerance=None, time_limit=10.0, solution=None, **about,
+        tolerance=None, noise=0.0, time_limit=10.0, solution=None, **about,
     ):  # fmt: skip
         super().__init__(solution=solution or oracle, **about)
         self.oracle, self.cases, self.mistakes, self.call = oracle, cases, tuple(mistakes), call
         self.returns, self.shapes, self.float32, self.in_place = tuple(returns), shapes or {}, float32, in_place
-        self.tolerance, self.time_limit = tolerance, time_limit
+        self.tolerance, self.noise, self.time_limit = tolerance, noise, time_limit
         self.signature = signature_of(oracle) if call is plain_call else signature_of(call, skip=1)
 
     def judge(self, answer):
@@ -80,7 +81,7 @@ class Exercise(Task):
         for case, expected in examples:
             outcome = try_case(answer, case, self.call, self.signature, clock.left)
             outcome = replace(outcome, changed=()) if self.in_place else outcome
-            found = () if outcome.error else differences(outcome.value, expected, self.returns, self.tolerance)
+            found = () if outcome.error else differences(outcome.value, expected, self.returns, self.tolerance, self.noise)
             runs.append(Run(case, expected, outcome, tuple(found)))
             if time_out(outcome) or _not_attempted(runs[0].error):
                 break

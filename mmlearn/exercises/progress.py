@@ -61,12 +61,11 @@ def summary():
 
     returns: list of dicts with chapter, name, title, status ("passed", "failed", "untouched"), attempts, hints, solution, when
     """
-    kept, rows = load(), []
-    for task in _declared():
-        entry = kept.get(task.chapter, {}).pop(task.name, {})
-        rows.append(_row(task.chapter, task.name, task.title, entry))
-    left = [_row(chapter, name, name, entry) for chapter, entries in kept.items() for name, entry in entries.items()]
-    return sorted(rows + left, key=lambda row: row["chapter"])
+    kept, declared = load(), _declared()
+    rows = [_row(task.chapter, task.name, task.title, kept.get(task.chapter, {}).get(task.name, {})) for task in declared]
+    elsewhere = sorted(set(kept) - {task.chapter for task in declared})  # chapters that this version has not got
+    rows += [_row(chapter, name, name, entry) for chapter in elsewhere for name, entry in kept[chapter].items()]
+    return sorted(rows, key=lambda row: row["chapter"])
 
 
 def _declared():

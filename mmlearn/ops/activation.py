@@ -9,7 +9,7 @@ from mmlearn.ops.by_hand import differentiated_by
 
 
 def relu_backward(grad_output, input):
-    """dX = dY · [x > 0]: the gradient passes where x > 0 and nowhere else (not at x = 0 either, as in torch). All shapes equal."""
+    """dX = dY · [x > 0]: the gradient passes where x > 0 and nowhere else, not at x = 0 either, as in torch. All shapes equal."""
     check_grad_output(grad_output, input.shape)
     return grad_output * (input > 0)
 
@@ -25,10 +25,10 @@ def relu(input, inplace=False):
     return input.masked_fill_(input <= 0, 0) if inplace else _relu(input)
 
 
-def sigmoid_backward(grad_output, input):
-    """dX = dY · σ(x)(1 − σ(x)). All shapes equal."""
+def sigmoid_backward(grad_output, input, output=None):
+    """dX = dY · σ(x)(1 − σ(x)). All shapes equal; output: σ(x), when it is known already."""
     check_grad_output(grad_output, input.shape)
-    probability = sigmoid(input)
+    probability = sigmoid(input) if output is None else output
     return grad_output * probability * (1 - probability)
 
 
@@ -43,10 +43,10 @@ def sigmoid(input):
     return 1 / (1 + torch.exp(-input))
 
 
-def tanh_backward(grad_output, input):
-    """dX = dY · (1 − tanh²x). All shapes equal."""
+def tanh_backward(grad_output, input, output=None):
+    """dX = dY · (1 − tanh²x). All shapes equal; output: tanh x, when it is known already."""
     check_grad_output(grad_output, input.shape)
-    return grad_output * (1 - tanh(input) ** 2)
+    return grad_output * (1 - (tanh(input) if output is None else output) ** 2)
 
 
 @differentiated_by(tanh_backward)
@@ -81,11 +81,14 @@ def _converted(input, dim, dtype):
     return input if dtype is None else input.to(dtype)
 
 
-def softmax_backward(grad_output, input, dim=None, _stacklevel=3, dtype=None):
-    """dX = p ⊙ (dY − Σ_k dY_k p_k), with p = softmax(x): the Jacobian diag(p) − p pᵀ applied without building it."""
+def softmax_backward(grad_output, input, dim=None, _stacklevel=3, dtype=None, output=None):
+    """dX = p ⊙ (dY − Σ_k dY_k p_k), with p = softmax(x): the Jacobian diag(p) − p pᵀ applied without building it.
+
+    grad_output: input's shape   input, dim, dtype: as given to softmax   output: p, when it is known already
+    """
     check_grad_output(grad_output, input.shape)
     dim = _softmax_axis(input, dim)
-    probability = softmax(input, dim, dtype=dtype)
+    probability = softmax(input, dim, dtype=dtype) if output is None else output
     inner = (grad_output * probability).sum(dim, keepdim=True)
     return (probability * (grad_output - inner)).to(input.dtype)
 
@@ -105,12 +108,15 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
     return exponential / exponential.sum(dim, keepdim=True)
 
 
-def log_softmax_backward(grad_output, input, dim=None, _stacklevel=3, dtype=None):
-    """dX = dY − p · Σ_k dY_k, with p = softmax(x)."""
+def log_softmax_backward(grad_output, input, dim=None, _stacklevel=3, dtype=None, output=None):
+    """dX = dY − p · Σ_k dY_k, with p = softmax(x).
+
+    grad_output: input's shape   input, dim, dtype: as given to log_softmax   output: log p, when it is known already
+    """
     check_grad_output(grad_output, input.shape)
     dim = _softmax_axis(input, dim)
-    total = grad_output.sum(dim, keepdim=True)
-    return (grad_output - softmax(input, dim, dtype=dtype) * total).to(input.dtype)
+    probability = softmax(input, dim, dtype=dtype) if output is None else torch.exp(output)
+    return (grad_output - probability * grad_output.sum(dim, keepdim=True)).to(input.dtype)
 
 
 @differentiated_by(log_softmax_backward)

@@ -43,13 +43,17 @@ class _ByHand(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output):
         _, ctx.gradient, ctx.constants, ctx.names, *tensors = inputs
-        ctx.save_for_backward(*tensors)
+        ctx.offered = inspect.signature(ctx.gradient).parameters
+        ctx.save_for_backward(*tensors, output if "output" in ctx.offered else None)
 
     @staticmethod
     def backward(ctx, grad_output):
-        arguments = {**ctx.constants, **dict(zip(ctx.names, ctx.saved_tensors, strict=True))}
+        *tensors, output = ctx.saved_tensors
+        arguments = {**ctx.constants, **dict(zip(ctx.names, tensors, strict=True))}
         needed = [name for name, needs in zip(ctx.names, ctx.needs_input_grad[4:], strict=True) if needs]
-        if "output_mask" in inspect.signature(ctx.gradient).parameters:
+        if "output" in ctx.offered:
+            arguments["output"] = output
+        if "output_mask" in ctx.offered:
             arguments["output_mask"] = tuple(name in needed for name in ("input", "weight", "bias"))
         grads = ctx.gradient(grad_output, **arguments)
         found = grads._asdict() if hasattr(grads, "_asdict") else {ctx.names[0]: grads}
@@ -62,9 +66,10 @@ class _ByHand(torch.autograd.Function):
 def differentiated_by(gradient):
     """Decorator: autograd uses ``gradient(grad_output, *inputs, …)`` for this operation.
 
-    gradient returns a tensor (the gradient of the first argument) or a NamedTuple with one field per tensor argument. It
-    recomputes what it needs from the inputs, and being made of differentiable operations itself it can be differentiated again.
-    When it takes an ``output_mask``, that says which of (input, weight, bias) need a gradient; the others need no computing.
+    gradient returns a tensor (the gradient of the first argument) or a NamedTuple with one field per tensor argument. Being made
+    of differentiable operations itself, it can be differentiated again. When it takes an ``output``, that is what the operation
+    returned, so that it need not be computed again; when it takes an ``output_mask``, that says which of (input, weight, bias)
+    need a gradient.
     """
 
     def decorate(operation):

@@ -133,7 +133,7 @@ def conv2d_backward(
     return Conv2dGradients(
         conv2d_input(tuple(images.shape), weight, grads, *options).reshape(input.shape) if output_mask[0] else None,
         conv2d_weight(images, tuple(weight.shape), grads, *options) if output_mask[1] else None,
-        grads.sum((0, 2, 3)) if output_mask[2] and bias is not None else None,
+        grads.sum((2, 3)).sum(0) if output_mask[2] and bias is not None else None,
     )
 
 

@@ -137,9 +137,17 @@ def cross_entropy(
     _check_reduction(reduction, size_average, reduce)
     _check_cross_entropy(input, target, weight, ignore_index, label_smoothing)
     axis = _class_axis(input)
-    wanted = _class_weight(input, weight) * _soft_target(input, target, ignore_index, label_smoothing)
-    surprise = (-wanted * log_softmax(input, axis)).masked_fill(wanted == 0, 0).sum(axis)
-    return surprise if reduction == "none" else surprise.sum() / _total(input, target, weight, ignore_index, reduction)
+    surprise = -_class_weight(input, weight) * log_softmax(input, axis)  # of each class: (N, K, …)
+    if target.is_floating_point():
+        wanted = _soft_target(input, target, ignore_index, label_smoothing)
+        each = (wanted * surprise).masked_fill(wanted == 0, 0).sum(axis)  # (N, …)
+    else:
+        right = target.clamp(0, input.shape[axis] - 1).unsqueeze(axis)  # an ignored label may be anything
+        each = surprise.gather(axis, right).squeeze(axis)
+        if label_smoothing > 0:
+            each = (1 - label_smoothing) * each + label_smoothing * surprise.mean(axis)
+        each = each.masked_fill(target == ignore_index, 0)
+    return each if reduction == "none" else each.sum() / _total(input, target, weight, ignore_index, reduction)
 
 
 def mse_loss_backward(grad_output, input, target, size_average=None, reduce=None, reduction="mean", weight=None):

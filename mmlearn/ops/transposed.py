@@ -105,7 +105,7 @@ def conv_transpose2d_backward(
     return ConvTranspose2dGradients(
         conv2d(full, weight, None, stride, 0, dilation, groups).reshape(input.shape) if output_mask[0] else None,
         conv2d_weight(full, tuple(weight.shape), images, stride, 0, dilation, groups) if output_mask[1] else None,
-        grads.sum((0, 2, 3)) if output_mask[2] and bias is not None else None,
+        grads.sum((2, 3)).sum(0) if output_mask[2] and bias is not None else None,
     )
 
 

@@ -152,7 +152,7 @@ def test_the_notebooks_own_folder_is_refused_as_output(clone):
         Runs("smoke", clone.root / "pyproject.toml").run(choose([], clone.root))
 
 
-def test_hidden_folders_of_killed_runs_are_cleared_after_a_day(tmp_path):
+def test_hidden_folders_of_killed_runs_are_cleared_after_a_week(tmp_path):
     old, new = tmp_path / ".out-old", tmp_path / ".out-new"
     for folder in (old, new):
         folder.mkdir()
