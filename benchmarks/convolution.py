@@ -14,24 +14,24 @@ FILTERS = 4  # the loops are timed on one image with so many filters, and scaled
 
 
 def conv2d():
-    """Forward; forward and backward with all gradients; and as a first layer, whose images need none."""
+    """Forward; forward and backward with all gradients; and forward and backward as a first layer, whose images need none."""
     for size, (image_size, weight_size, forward_goal, backward_goal) in SIZES.items():
         tensors = _tensors(image_size, weight_size)
         ours, rival = _forward(F.conv2d, tensors), _forward(TORCH.conv2d, tensors)
         yield side_by_side(f"conv2d, {size}: forward", ours, rival, goal=forward_goal)
-        for needs, title in {(True, True, True): "all gradients", (False, True, True): "images need none"}.items():
-            ours, rival = _backward(F.conv2d, tensors, needs), _backward(TORCH.conv2d, tensors, needs)
-            yield side_by_side(f"conv2d, {size}: forward + backward, {title}", ours, rival, goal=backward_goal)
+        ours, rival = _backward(F.conv2d, tensors), _backward(TORCH.conv2d, tensors)
+        yield side_by_side(f"conv2d, {size}: forward + backward", ours, rival, goal=backward_goal)
+        ours, rival = _backward(F.conv2d, tensors, first=True), _backward(TORCH.conv2d, tensors, first=True)
+        yield side_by_side(f"conv2d, {size}: forward + backward, as a first layer", ours, rival)
 
 
 def forms():
-    """The definitions: im2col of the whole batch at once, the four loops, and a textbook's pixel loops for each pair of channels."""
+    """The definitions: im2col of the whole batch at once, the four loops, and a textbook's pixel loops, channel by channel."""
     image_size, weight_size, *_ = SIZES["32 × 3×64×64, 32 filters 3×3"]
     tensors = _tensors(image_size, weight_size)
     rival = _forward(TORCH.conv2d, tensors)
     yield side_by_side("conv2d_im2col: forward", _forward(F.conv2d_im2col, tensors), rival, rounds=11)
-    everything = (True, True, True)
-    backward = _backward(F.conv2d_im2col, tensors, everything), _backward(TORCH.conv2d, tensors, everything)
+    backward = _backward(F.conv2d_im2col, tensors), _backward(TORCH.conv2d, tensors)
     yield side_by_side("conv2d_im2col: forward + backward", *backward, rounds=11)
     images, weight, bias = tensors
     few = images[:1], weight[:FILTERS], bias[:FILTERS]
@@ -72,8 +72,9 @@ def _forward(operation, tensors):
     return run
 
 
-def _backward(operation, tensors, needs):
-    variables = [tensor.clone().requires_grad_(need) for tensor, need in zip(tensors, needs, strict=True)]
-    leaves = [variable for variable in variables if variable.requires_grad]
+def _backward(operation, tensors, first=False):
+    variables = [tensor.clone().requires_grad_() for tensor in tensors]
+    leaves = variables[1:] if first else variables
+    variables[0].requires_grad_(not first)
     grad_output = torch.randn_like(operation(*tensors, padding=1))
     return lambda: torch.autograd.grad(operation(*variables, padding=1), leaves, grad_output)

@@ -1,4 +1,4 @@
-"""Measure, print and write RESULTS.md beside this file: `make bench`. It takes half a minute, on a machine that does nothing else."""
+"""Measure, print and write RESULTS.md beside this file: `make bench`. Half a minute, on a machine that does nothing else."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ def seconds(value):
     """
     for unit, size in {"s": 1, "ms": 1e-3}.items():
         if value >= size:
-            return f"{value / size:.3g} {unit}" if value / size >= 10 else f"{value / size:.2f} {unit}"
+            return f"{value / size:.1f} {unit}" if value / size >= 10 else f"{value / size:.2f} {unit}"
     return f"{value * 1e6:.1f} µs"
 
 

@@ -40,7 +40,7 @@ def __getattr__(name):
             if error.name != f"{__name__}.{name}":
                 raise
             known = ", ".join(chapters()) or "none yet"
-            raise AttributeError(f"chapter {name[2:]} has no exercises; chapters with exercises: {known}") from None
+            raise ImportError(f"chapter {name[2:]} has no exercises; chapters with exercises: {known}") from None
     if name in _HOME:
         return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -175,7 +175,8 @@ def describe_value(value, indent=2):
         return head
     if value.numel() == 1:
         return f"{head} = {number(value.item())}"
-    array = value.detach().cpu().resolve_conj().to_dense().numpy() if value.dtype != torch.bfloat16 else value.float().numpy()
+    value = value.detach().cpu().to_dense().resolve_conj()
+    array = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     while array.ndim > 1 and array.shape[0] == 1:
         array = array[0]  # the shape is in the head; fewer brackets read better
     if array.dtype.kind == "f" and np.isfinite(array).all() and (array == array.round()).all() and abs(array).max() < 1e9:

@@ -166,7 +166,8 @@ def kind_of(value):
 def _near(got, expected, tolerance, noise=0.0):
     finite = expected[torch.isfinite(expected)].abs()
     scale = finite.max().item() if finite.numel() else 0.0
-    return torch.isclose(got, expected, rtol=tolerance, atol=max(noise, tolerance * (scale or 1.0)), equal_nan=True)
+    allowed = max(noise, tolerance * scale) if scale or noise else tolerance
+    return torch.isclose(got, expected, rtol=tolerance, atol=allowed, equal_nan=True)
 
 
 def _first_difference(got, expected):
@@ -182,6 +183,10 @@ def _first_difference(got, expected):
 def _make_a_tensor(got, expected):
     if type(got).__module__ == "numpy":
         return "stay with torch, so that gradients can flow; `torch.from_numpy(…)` converts an array"
+    if type(got).__name__ == "generator":
+        return "`yield` makes a generator: use `return`"
+    if callable(got):
+        return "are the parentheses of a call missing?"
     if isinstance(got, (int, float)) and expected.ndim == 0:
         return "leave out `.item()` and `float(…)`, which cut the gradient off"
     if isinstance(got, tuple) and len(got) == 1 and isinstance(got[0], torch.Tensor):

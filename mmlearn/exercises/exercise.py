@@ -55,7 +55,8 @@ class Exercise(Task):
                 return self.untouched(f"The body of `{self.name}` is still empty.")
             if all(run.right for run in runs):
                 kinds = "in float64 and float32" if self.float32 else "on random inputs"
-                return self.passed(f"All {len(runs)} test cases agree, {kinds}.", runs[0].outcome.printed)
+                agree = f"All {len(runs)} test cases agree" if len(runs) > 1 else "The test case agrees"
+                return self.passed(f"{agree}, {kinds}", runs[0].outcome.printed)
             found = diagnose(self, runs)
         return self.failed(
             found.message, found.reason, detail=found.detail, more=found.more, printed=found.printed, mistake=found.mistake

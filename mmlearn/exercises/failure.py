@@ -3,6 +3,7 @@
 import os
 import re
 import sysconfig
+import textwrap
 import traceback
 from pathlib import Path
 
@@ -25,7 +26,7 @@ USUAL = [
      "A reshape must keep the number of values. Multiply the sizes you ask for and compare."),
     (RuntimeError, r"same dtype|expected scalar type|dtypes match|should be the same|can't be cast to the desired|Found dtype",
      "Two dtypes meet. A new tensor should take its dtype from the input: `torch.zeros(…, dtype=x.dtype)`, `x.new_zeros(…)`."),
-    (RuntimeError, r"negative dimension|maximum size for tensor at dimension|greater than actual input size",
+    (RuntimeError, r"negative dimension|must be non-negative|maximum size for tensor at dimension|greater than actual input size",
      "The output size came out too small or negative. Check its formula, and that the padding was added."),
     (RuntimeError, r"equal size|Sizes of tensors must match|same number of dimensions",
      "Tensors that are stacked or concatenated need equal shapes, except along the dimension joined by `torch.cat`."),
@@ -76,9 +77,8 @@ def usual_meaning(error):
 def what_it_says(error):
     """``IndexError: index 5 is out of bounds…``: the first lines of the message, without torch's C++ stack."""
     message = str(error).split("\nException raised from")[0].strip()
-    message = "\n".join(message.splitlines()[:4])
-    name = type(error).__name__
-    return f"{name}: {message}" if message else name
+    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return "\n".join(textwrap.fill(line, 100, subsequent_indent="    ") for line in text.splitlines()[:4])
 
 
 def students_line(error):

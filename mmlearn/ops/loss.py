@@ -81,7 +81,7 @@ def _total(input, target, weight, ignore_index, reduction):
     if reduction != "mean":
         return 1
     if target.is_floating_point():
-        return input.new_tensor(input.numel() / input.shape[_class_axis(input)])
+        return input.numel() / input.shape[_class_axis(input)]
     kept = target != ignore_index
     return kept.sum() if weight is None else weight[target[kept]].sum()
 

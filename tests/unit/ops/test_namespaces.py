@@ -382,6 +382,7 @@ def test_the_two_gradients_of_a_convolution_are_those_of_torch(name, device, cal
 def test_inputs_are_not_changed_and_outputs_can_be_viewed(namespace, name, data):
     arguments, options = data.draw(CALLS[name])
     arguments = [value.contiguous() if is_floating(value) else value for value in arguments]
+    options = {key: value.contiguous() if is_floating(value) else value for key, value in options.items()}
     before = [value.clone() if isinstance(value, torch.Tensor) else value for value in arguments]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

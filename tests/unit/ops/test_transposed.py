@@ -56,12 +56,13 @@ def test_the_output_size_is_that_of_torch_and_the_inverse_of_the_convolutions():
     assert compared > 500
 
 
+@pytest.mark.parametrize("kernel_size", [(3, 2), (2, 3)])
 @pytest.mark.parametrize("stride", [1, 2, (3, 2)])
 @pytest.mark.parametrize("padding", [0, 1, (2, 0), (0, 3), "same"])
 @pytest.mark.parametrize("dilation", [1, (2, 1)])
-def test_correlating_with_the_flipped_kernel_gives_the_gradient_that_footprints_give(stride, padding, dilation):
+def test_correlating_with_the_flipped_kernel_gives_the_gradient_that_footprints_give(kernel_size, stride, padding, dilation):
     stride = 1 if padding == "same" else stride
-    weight, x = numbers(3, 2, 3, 2), numbers(2, 2, 8, 7)
+    weight, x = numbers(3, 2, *kernel_size), numbers(2, 2, 8, 7)
     options = {"stride": stride, "padding": padding, "dilation": dilation}
     grad_output = numbers(*F.conv2d(x, weight, **options).shape, seed=1)
     by_correlation = F.conv2d_input_by_correlation(x.shape, weight, grad_output, **options)
