@@ -173,7 +173,7 @@ def chapter_problems(cells):
     for place, cell in enumerate(cells):
         if MARKER.search(source(cell)):
             yield place, "a solution's or hidden test's marker"
-        if {"exercise", "check"} & set(tags(cell)) and cell.get("outputs"):
+        if {"exercise", "check", "predict"} & set(tags(cell)) and cell.get("outputs"):
             yield place, "outputs in an exercise or check cell"
         if cell.get("outputs") and cell["execution_count"] is None:
             yield place, "outputs without an execution count, which nbval refuses"

@@ -14,7 +14,10 @@ from mmlearn.course.normalise import normalise, prune_widgets
 from mmlearn.course.notebook import read, tags, text, write_atomically
 from mmlearn.course.settings import repository
 
-TAGS = ("badge", "parameters", "setup", "exercise", "check", "solution-only")
+TAGS = ("badge", "parameters", "setup", "exercise", "check", "predict", "solution-only")
+
+# Cells whose outputs the student's notebook does not show: the answers to exercises, and to "predict, then run".
+HIDDEN = {"exercise", "check", "predict"}
 
 
 def build(root, force=False):
@@ -91,7 +94,7 @@ def solution_notebook(path, chapter, address, root):
 
 
 def student_notebook(solution, where):
-    """The notebook of chapters/: exercises without their solutions and outputs, all else as in the solution.
+    """The notebook of chapters/: exercises without solutions, no outputs where the reader is to find out, all else as it is.
 
     where: the solution's name in error messages
     """
@@ -105,7 +108,7 @@ def student_notebook(solution, where):
         if cell.cell_type != "code":
             continue
         source = student_source(cell.source, f"{where}, cell {cell['id']}")
-        if source != cell.source or tags(cell) & {"exercise", "check"}:
+        if source != cell.source or tags(cell) & HIDDEN:
             cell.update(source=source, outputs=[], execution_count=None)
     student.cells = [cell for cell in student.cells if cell.source or "nbgrader" in cell.metadata or cell.cell_type != "code"]
     prune_widgets(student)

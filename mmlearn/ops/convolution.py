@@ -94,7 +94,7 @@ def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation
 
 
 def conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
-    """∂L/∂x̃[n,c,p,q] = Σ_{o,u,v,i,j: s·i+d·u=p, s·j+d·v=q} w[o,c,u,v] · ∂L/∂y[n,o,i,j] — Eq. 5.3.
+    """∂L/∂x̃[n,c,α,β] = Σ_{o,u,v,i,j: s·i+d·u=α, s·j+d·v=β} w[o,c,u,v] · ∂L/∂y[n,o,i,j] — Eq. 5.3.
 
     Each output pixel sends its gradient, times the kernel, back to the pixels it was computed from; where windows overlap the
     parts add up, and what lands on the padding is dropped. As matrices: fold(Wᵀ · dY).

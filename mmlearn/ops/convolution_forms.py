@@ -82,7 +82,7 @@ def conv2d_im2col(input, weight, bias=None, stride=1, padding=0, dilation=1):
 
 
 def toeplitz_matrix(weight, input_size, stride=1, padding=0, dilation=1):
-    """T[(o,i,j), (c,p,q)] = w[o,c,u,v] where p = s·i + d·u − padding and q = s·j + d·v − padding, else 0 — Eq. 4.7.
+    """T[(o,i,j), (c,α,β)] = w[o,c,u,v] where α = s·i + d·u − p and β = s·j + d·v − p, else 0 — Eq. 4.7.
 
     The convolution as one matrix that acts on the flattened image. With stride 1 its rows repeat, each moved one to the right:
     a Toeplitz matrix whose blocks are Toeplitz matrices.

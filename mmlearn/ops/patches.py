@@ -74,7 +74,7 @@ def fold_backward(grad_output, input, output_size, kernel_size, dilation=1, padd
 
 @differentiated_by(fold_backward)
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """col2im, the adjoint of ``unfold``: x̃[c, p, q] = Σ over all (u,v,i,j) with s·i+d·u = p, s·j+d·v = q — Eq. 5.4.
+    """col2im, the adjoint of ``unfold``: x̃[c, α, β] = Σ over all (u,v,i,j) with s·i+d·u = α, s·j+d·v = β — Eq. 5.4.
 
     Where patches overlap their entries add up: ``fold(unfold(x))`` is x times the number of patches that hold each pixel.
     input: (N, C·kh·kw, L) or (C·kh·kw, L)   output_size: (H, W)   returns: (N, C, H, W) or (C, H, W)

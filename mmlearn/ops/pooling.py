@@ -36,7 +36,7 @@ def _window(input, kernel_size, stride, padding, dilation=1, ceil_mode=False):
 
 
 def _winners(input, kernel_size, stride, sides, dilation):
-    """The number of the largest pixel of each window, 1 + p·W + q, as (…, H', W'); 0 where a window holds nothing but padding.
+    """The number of the largest pixel of each window, 1 + α·W + β, as (…, H', W'); 0 where a window holds nothing but padding.
 
     Of several that are equal the first wins; a NaN wins over everything.
     """
@@ -56,7 +56,7 @@ def _winners(input, kernel_size, stride, sides, dilation):
 def max_pool2d_backward(
     grad_output, input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """∂L/∂x[p,q] = Σ over the windows whose largest pixel is (p,q) of ∂L/∂y — Eq. 5.10: only the winner receives the gradient.
+    """∂L/∂x[α,β] = Σ over the windows whose largest pixel is (α,β) of ∂L/∂y — Eq. 5.10: only the winner receives the gradient.
 
     grad_output: (N, C, H', W')   input: (N, C, H, W)   returns: (N, C, H, W)
     """
@@ -79,7 +79,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     """y[i,j] = max over u,v of x̃[s·i + d·u, s·j + d·v] — Eq. 5.9, channel by channel; padding counts as −∞.
 
     A drop-in for torch.nn.functional.max_pool2d; stride=None means stride = kernel_size. (Riesenhuber and Poggio 1999)
-    input: (N, C, H, W) or (C, H, W)   returns: (N, C, H', W') or (C, H', W'); with return_indices also the winners, as p·W + q
+    input: (N, C, H, W) or (C, H, W)   returns: (N, C, H', W') or (C, H', W'); with return_indices also the winners, as α·W + β
 
     >>> max_pool2d(torch.arange(16.0).view(1, 4, 4), 2)
     tensor([[[ 5.,  7.],
@@ -108,7 +108,7 @@ def _divisor(input, kernel_size, stride, sides, padding, count_include_pad, divi
 def avg_pool2d_backward(
     grad_output, input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
-    """∂L/∂x[p,q] = Σ over the windows that hold (p,q) of ∂L/∂y / n — Eq. 5.12: every pixel of a window receives an equal share.
+    """∂L/∂x[α,β] = Σ over the windows that hold (α,β) of ∂L/∂y / k² — Eq. 5.12: every pixel of a window receives an equal share.
 
     grad_output: (N, C, H', W')   input: (N, C, H, W)   returns: (N, C, H, W)
     """
@@ -124,7 +124,7 @@ def avg_pool2d_backward(
 
 @differentiated_by(avg_pool2d_backward)
 def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-    """y[i,j] = (1/n) Σ_{u,v} x̃[s·i + u, s·j + v] — Eq. 5.11, channel by channel; n is the window's size (LeCun et al. 1989).
+    """y[i,j] = (1/k²) Σ_{u,v} x̃[s·i + u, s·j + v] — Eq. 5.11, channel by channel (LeCun et al. 1989).
 
     A drop-in for torch.nn.functional.avg_pool2d. count_include_pad=False divides by the number of real pixels in the window.
     input: (N, C, H, W) or (C, H, W)   returns: (N, C, H', W') or (C, H', W')

@@ -48,10 +48,11 @@ def insert_zeros(input, stride):
 
 
 def conv2d_input_by_correlation(input_size, weight, grad_output, stride=1, padding=0, dilation=1):
-    """∂L/∂x = (∂L/∂y with zeros inserted, padded by d(k−1) − p) ⋆ (kernel flipped, channels swapped) — Eq. 5.6.
+    """∂L/∂x = (∂L/∂y with zeros inserted, padded by a before and a + r after) ⋆ (kernel flipped, channels swapped) — Eq. 5.6.
 
-    The gradient of a convolution is a convolution: "full" correlation with the flipped kernel. Kept to compare with
-    ``conv2d_input``, which reaches the same numbers by adding up footprints (Eq. 5.3).
+    a = d(k−1) − p, and r = (H + 2p − d(k−1) − 1) mod s rows that no window reached. The gradient of a convolution is a "full"
+    convolution with the kernel, which is a cross-correlation with the flipped one. Kept to compare with ``conv2d_input``, which
+    reaches the same numbers by adding up footprints (Eq. 5.3).
     input_size: (N, C, H, W)   weight: (O, C, kh, kw)   grad_output: (N, O, H', W')   returns: (N, C, H, W)
     """
     check_floating(weight, "weight", (4,), "(O, C, kh, kw)")
