@@ -65,7 +65,7 @@ conv_weight_gradient = Exercise(
     chapter="05",
     name="conv_weight_gradient",
     title="The weight's gradient",
-    minutes=20,
+    minutes=30,
     difficulty=2,
     equation="Eq. 5.2",
     oracle=_dw,
@@ -173,7 +173,7 @@ conv_input_gradient = Exercise(
     chapter="05",
     name="conv_input_gradient",
     title="The input's gradient, with stride",
-    minutes=25,
+    minutes=30,
     difficulty=3,
     equation="Eq. 5.3",
     oracle=_dx,
@@ -211,6 +211,12 @@ conv_input_gradient = Exercise(
             "the padding is cut off on the wrong side: the image begins `padding` pixels in",
         ),
         Mistake(
+            lambda grad_output, weight, input_size, stride=1, padding=0: _padded_dx(
+                grad_output, weight, input_size, stride, padding
+            )[:, :, padding:-padding, padding:-padding],
+            "`padded[:, :, p:-p, p:-p]` is empty when there is no padding: write `p : p + H` and `p : p + W`",
+        ),
+        Mistake(
             lambda grad_output, weight, input_size, stride=1, padding=0: _dx(
                 grad_output[:, :1], weight[:1], input_size, stride, padding
             ),
@@ -218,8 +224,8 @@ conv_input_gradient = Exercise(
         ),
     ],
     hints=[
-        "Begin with `padded = zeros(N, C, H + 2p, W + 2p)`: room for the padded input. Every output pixel adds to one window of it.",
-        "All places at once, for one cell $(u,v)$: they send $w[o,c,u,v] \\cdot g[n,o,i,j]$, summed over $o$, to the strided slice that begins at $(u,v)$. It is the slice of exercise 5.1, now on the left of `+=`.",
+        "Begin with `padded = zeros(N, C, H + 2p, W + 2p)`: room for the padded input. The output pixel $(i,j)$ adds to the window that begins at row $s\\,i$, column $s\\,j$: the kernels times its gradient, summed over the output channels. Looping over the places is fine.",
+        'For one place: `g = grad_output[:, :, i, j]` is (N, O), and `torch.einsum("no,ockl->nckl", g, weight)` is its footprint. (Or for one cell $(u,v)$, all places at once: $\\sum_o w[o,c,u,v]\\, g[n,o,i,j]$ goes to the strided slice that begins at $(u,v)$.)',
         "At the end cut the padding off: `padded[:, :, p : p + H, p : p + W]`.",
     ],
     afterword="What fell on the padding is gone: zeros that we added ourselves do not learn.",
@@ -312,7 +318,7 @@ adjoint_gap = Exercise(
         "`forward(x)` pairs with `g`, and `x` pairs with `backward(g)`: shapes that agree tell you which goes with which.",
         "Take `.abs()` of the difference, divide by `forward(x).norm() * g.norm()`, and make a float of it with `.item()`.",
     ],
-    afterword="Two random tensors test all of a linear map at once: a wrong adjoint passes with probability zero.",
+    afterword="Two random tensors test all of a linear map at once; only an error below rounding, or one at other shapes, escapes.",
 )
 
 
@@ -373,6 +379,12 @@ transposed_convolution = Exercise(
         Mistake(
             lambda images, weight, stride=1, padding=0: _transposed(images, weight, stride, 0),
             "the padding is still on: here padding makes the output *smaller*, by $p$ on each side",
+        ),
+        Mistake(
+            lambda images, weight, stride=1, padding=0: _transposed(images, weight, stride, 0)[
+                :, :, padding:-padding, padding:-padding
+            ],
+            "`[:, :, p:-p, p:-p]` is empty when there is no padding: cut with `p : p + height`",
         ),
         Mistake(
             lambda images, weight, stride=1, padding=0: F.pad(_transposed(images, weight, stride, 0), (padding,) * 4),
@@ -441,11 +453,36 @@ def _last_winner(window, grad):
     return torch.zeros_like(window).scatter(2, place, grad)
 
 
+def _shared_by_winners(window, grad):
+    winners = (window == window.amax(2, keepdim=True)).to(grad.dtype)
+    return winners / winners.sum(2, keepdim=True) * grad
+
+
+def _transposed_winner(window, grad):
+    k = round(window.shape[2] ** 0.5)
+    winner = window.argmax(2, keepdim=True)
+    return torch.zeros_like(window).scatter(2, winner % k * k + winner // k, grad)
+
+
+def _stride_is_kernel(grad_output, images, kernel_size, stride):
+    gradient = torch.zeros_like(images)
+    for i in range(grad_output.shape[2]):
+        for j in range(grad_output.shape[3]):
+            rows = slice(i * kernel_size, (i + 1) * kernel_size)
+            columns = slice(j * kernel_size, (j + 1) * kernel_size)
+            window = images[:, :, rows, columns]
+            if window.numel():
+                flat = window.flatten(2)
+                share = torch.zeros_like(flat).scatter(2, flat.argmax(2, keepdim=True), grad_output[:, :, i, j, None])
+                gradient[:, :, rows, columns] += share.view_as(window)
+    return gradient
+
+
 max_pool_backward = Exercise(
     chapter="05",
     name="max_pool_backward",
     title="Max pooling, backwards",
-    minutes=20,
+    minutes=25,
     difficulty=2,
     equation="Eq. 5.10",
     oracle=_max_backward,
@@ -461,6 +498,19 @@ max_pool_backward = Exercise(
             _by_window(lambda window, grad: (window == window.amax(2, keepdim=True)) * grad),
             "when pixels are equal, each of them receives the whole gradient; the first in reading order should get it alone",
             "`window == window.max()` marks all of the equal ones. `argmax` names one.",
+        ),
+        Mistake(
+            _by_window(_shared_by_winners),
+            "when pixels are equal, they share the gradient; the first in reading order should get all of it",
+            "Sharing is a subgradient, too, and `torch.amax` does it. Max pooling does not.",
+        ),
+        Mistake(
+            _by_window(_transposed_winner),
+            "row and column within the window are exchanged: the row is `winner // kernel_size`, the column `winner % kernel_size`",
+        ),
+        Mistake(
+            _stride_is_kernel,
+            "`stride` is forgotten: the window of place $(i,j)$ begins at pixel $(s\\,i, s\\,j)$",
         ),
         Mistake(
             _by_window(lambda window, grad: grad.expand_as(window) / window.shape[2]),
@@ -522,6 +572,10 @@ def _error_cases(draw):
     one_wrong[1, 2] += 0.5
     yield Case(torch.sin, one_wrong, x, g, label="one entry wrong")
     yield Case(torch.sin, -torch.cos(x) * g, x, g, label="the sign turned")
+    x, g = draw.normal(3), torch.tensor([1.0, 2.0, 1e-3], dtype=torch.float64)
+    small_wrong = torch.cos(x) * g
+    small_wrong[2] *= 2
+    yield Case(torch.sin, small_wrong, x, g, label="a small entry wrong")
     x, g = 1 + draw.uniform(4), draw.uniform(4) + 1
     yield Case(torch.exp, torch.exp(x) * g, x, g, step=1e-3, label="a right gradient, a larger step")
 
@@ -552,7 +606,7 @@ gradient_error = Exercise(
     chapter="05",
     name="gradient_error",
     title="A gradient check",
-    minutes=15,
+    minutes=20,
     difficulty=2,
     oracle=_gradient_error,
     cases=_error_cases,
@@ -580,6 +634,15 @@ gradient_error = Exercise(
         Mistake(
             _variant(_central, lambda claimed, measured: (claimed - measured).abs().mean() / measured.abs().mean()),
             "the mean hides a single wrong entry: take the largest error",
+        ),
+        Mistake(
+            _variant(_central, lambda claimed, measured: ((claimed - measured) / measured).abs().max()),
+            "each error is divided by its own derivative; divide the largest error by the largest derivative",
+            "Entry by entry, a derivative that happens to be near zero makes rounding look like a mistake.",
+        ),
+        Mistake(
+            _variant(_central, lambda claimed, measured: (claimed - measured).abs().max() / claimed.abs().max()),
+            "divided by the largest *claimed* derivative: divide by the largest measured one, which is to be trusted",
         ),
         Mistake(
             _variant(_central, lambda claimed, measured: (claimed - measured).abs().max()),
@@ -647,11 +710,13 @@ _BIAS = "the bias's gradient is still averaged over the batch"
 _OVERLAP = "in `dx`, overlapping footprints still overwrite each other"
 _CROP = "in `dx`, the padding is still cut off on the wrong side"
 
+_HUNT = "Run `hunt(gradient_error, repaired_backward, batch=1, kernel=2, stride=2, padding=0)` and change one number at a time."
+
 repaired_backward = Exercise(
     chapter="05",
     name="repaired_backward",
     title="Repair it",
-    minutes=25,
+    minutes=20,
     difficulty=3,
     oracle=_repaired,
     cases=_hunt_cases,
@@ -667,13 +732,19 @@ repaired_backward = Exercise(
         Mistake(
             _with_errors(crop=True), f"two errors found, one left: {_CROP}", "Where in the padded tensor does the image begin?"
         ),
-        Mistake(_with_errors(bias=True, overlap=True), f"one error found, two left: {_BIAS}; {_OVERLAP}"),
-        Mistake(_with_errors(bias=True, crop=True), f"one error found, two left: {_BIAS}; {_CROP}"),
-        Mistake(_with_errors(overlap=True, crop=True), f"one error found, two left: {_OVERLAP}; {_CROP}"),
+        Mistake(
+            _with_errors(bias=True, overlap=True),
+            "one error found, the padding's; two are left, one in `db` and one in `dx`",
+            _HUNT,
+        ),
+        Mistake(
+            _with_errors(bias=True, crop=True), "one error found, the overlaps'; two are left, one in `db` and one in `dx`", _HUNT
+        ),
+        Mistake(_with_errors(overlap=True, crop=True), "one error found, the bias's; two are left, both in `dx`", _HUNT),
         Mistake(
             _with_errors(bias=True, overlap=True, crop=True),
             "all three errors are still in it",
-            "Run `hunt(gradient_error, published_backward, batch=2, kernel=2, stride=2, padding=0)` and change one shape at a time.",
+            _HUNT,
         ),
     ],
     hints=[

@@ -108,7 +108,12 @@ def _compare_tensors(got, expected, tolerance, noise, whose):
             yield "nan", f"{whose} contains infinity", "infinity comes from a division by 0, log 0, or exp of a large number"
     elif got.dtype != expected.dtype:
         floats = got.is_floating_point() and expected.is_floating_point()
-        hint = "keep the dtype of the input: `torch.zeros(…)` makes float32 unless told `dtype=x.dtype`" if floats else ""
+        made = str(torch.get_default_dtype()).removeprefix("torch.")
+        hint = (
+            f"keep the dtype of the input: `torch.zeros(…)` takes the default dtype, here {made}; `x.new_zeros(…)` takes x's"
+            if floats
+            else ""
+        )
         kinds = f"{dtype_name(got.dtype)}, expected {dtype_name(expected.dtype)}"
         yield "dtype", f"the values are right, but the dtype of {whose} is {kinds}", hint
 

@@ -20,6 +20,7 @@ def chapter(clone):
         clone.cell("print('seen')", **SHOWN, id="story"),
         clone.cell(SOLVED, "exercise", **SHOWN, id="exercise"),
         clone.cell("double(2)", "check", **SHOWN, id="check"),
+        clone.cell("print(6 * 7)", "predict", **SHOWN, id="predict"),
         clone.cell(
             "assert double(1) == 2\n### BEGIN HIDDEN TESTS\nassert double(5) == 10\n### END HIDDEN TESTS", **SHOWN, id="tests"
         ),
@@ -51,6 +52,12 @@ def test_a_chapter_built_anew_is_the_same_to_the_byte(chapter):
 def test_exercises_lose_their_solution_and_their_output(chapter):
     cell = by_id(chapter)["exercise"]
     assert (cell["source"], cell["outputs"], cell["execution_count"]) == (STUB, [], None)
+
+
+def test_what_the_reader_is_to_predict_is_not_shown_beforehand(chapter):
+    cell = by_id(chapter)["predict"]
+    assert (cell["source"], cell["outputs"], cell["execution_count"]) == ("print(6 * 7)", [], None)
+    assert by_id(chapter, "solutions")["predict"]["outputs"]
 
 
 def test_checks_lose_their_output_and_the_story_keeps_it(chapter):
