@@ -28,6 +28,6 @@ def test_the_equations_need_torch_alone():
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error():
-    done = subprocess.run([sys.executable, "-c", "import mmlearn; mmlearn.opps"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", "import mmlearn; mmlearn.no_such_part"], capture_output=True, text=True)
     assert done.returncode != 0
-    assert "AttributeError: module 'mmlearn' has no attribute 'opps'" in done.stderr
+    assert "AttributeError: module 'mmlearn' has no attribute 'no_such_part'" in done.stderr

@@ -102,7 +102,7 @@ def test_an_exception_only_for_some_inputs_says_for_which(cell):
     several = Exercise(
         chapter="99", name="small", title="Small", oracle=lambda x: x, cases=_cases, mistakes=[], hints=[], shapes={"x": "N D"}
     )
-    assert "Wrong exactly when N is more than 1." in str(several.judge(answer)))
+    assert "Wrong exactly when N is more than 1." in str(several.judge(answer))
 
 
 def test_an_exception_without_a_known_meaning_still_says_what_and_where(cell):
