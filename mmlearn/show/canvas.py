@@ -213,12 +213,16 @@ def frame_cells(axes, box, size, cells, colour=INK, width=2.0):
     axes.add_collection(LineCollection(sorted(lines), colors=colour, linewidths=width * POINTS, capstyle="projecting", zorder=4))
 
 
-def colour_bar(axes, left, top, width, cmap, vmin, vmax, digits=2):
-    """A horizontal scale with its ends, and zero where it lies between them, written underneath. Takes 28 px of height."""
+def colour_bar(axes, left, top, width, cmap, vmin, vmax, digits=2, beyond=(False, False)):
+    """A horizontal scale with its ends, and zero where it lies between them, written underneath. Takes 28 px of height.
+
+    beyond: whether there are values below the lower end, and above the upper one, which get the colour of that end
+    """
     ramp = colours_of(np.linspace(vmin, vmax, 256)[None], cmap, vmin, vmax)
     axes.imshow(ramp, extent=(left, left + width, top + 8, top), aspect="auto", interpolation="bilinear")
     marks = [vmin, vmax] if vmin >= 0 or vmax <= 0 else [vmin, 0.0, vmax]
     for value in marks:
         x = left + width * (value - vmin) / ((vmax - vmin) or 1)
         align = "left" if value == vmin else "right" if value == vmax else "center"
-        write(axes, x, top + 19, number(value, digits), 11, MUTED, align)
+        sign = "≤ " if value == vmin and beyond[0] else "≥ " if value == vmax and beyond[1] else ""
+        write(axes, x, top + 19, sign + number(value, digits), 11, MUTED, align)

@@ -196,7 +196,8 @@ def _draw(photo, weights, window, inside, products, sum, output, row, column, st
     write(axes, left, 15, f"output, {tall} × {across}", 13, INK, "left")
     picture = draw_picture(axes, colours_of(output, *colours), left, _TOP, across * scale, tall * scale)
     outline(axes, picture, MUTED, 0.8)
-    colour_bar(axes, left, _TOP + _PANEL + 10, 150, *colours)
+    beyond = (output.min() < colours[1], output.max() > colours[2])
+    colour_bar(axes, left, _TOP + _PANEL + 10, 150, *colours, beyond=beyond)
     spot = cell_box(picture, scale, row, column)
     grown = max(0.0, 7 - scale) / 2
     spot = Box(spot.left - grown, spot.top - grown, spot.right + grown, spot.bottom + grown)
@@ -239,7 +240,11 @@ def _explain(photo, products, sum, row, column, stride, padding, dilation, insid
     sides = [_formula(side, stride, padding, dilation) for side in photo.shape]
     which = "nine products" if inside.all() else f"nine products ({9 - inside.sum()} of them on the padding)"
     total = cell_number(round(sum, 9), _digits(products))
-    size = f"Side of the output: {sides[0]}" if sides[0] == sides[1] else f"Rows of the output: {sides[0]}; columns: {sides[1]}"
+    size = (
+        f"Side of the output (Eq. 4.3): {sides[0]}"
+        if sides[0] == sides[1]
+        else f"Rows of the output (Eq. 4.3): {sides[0]}; columns: {sides[1]}"
+    )
     return f"The {which} add up to {total}, the output at row {row}, column {column}. {size}."
 
 

@@ -128,9 +128,9 @@ def _draw(grad_output, weight, grad_padded, grad_input, row, column, all_outputs
         frame_cells(axes, kernel, cell, list(np.ndindex(weight.shape)), COLOURS.vermilion, 2.6)
         frame_cells(axes, landed, cell, [(r, c) for r in reach for c in across], COLOURS.vermilion, 2.6)
     for box, title in [
-        (upstream, f"∂L/∂Y,  {counts[0]} × {counts[0]}"),
+        (upstream, f"∂L/∂y,  {counts[0]} × {counts[0]}"),
         (kernel, f"kernel,  {counts[1]} × {counts[1]}"),
-        (landed, f"∂L/∂X,  {len(grad_input)} × {len(grad_input)}"),
+        (landed, f"∂L/∂x,  {len(grad_input)} × {len(grad_input)}"),
     ]:
         write(axes, box.middle[0], box.top - 16, title, 13, INK)
     if padding:
