@@ -318,7 +318,7 @@ adjoint_gap = Exercise(
         "`forward(x)` pairs with `g`, and `x` pairs with `backward(g)`: shapes that agree tell you which goes with which.",
         "Take `.abs()` of the difference, divide by `forward(x).norm() * g.norm()`, and make a float of it with `.item()`.",
     ],
-    afterword="Two random tensors test all of a linear map at once; only an error below rounding, or one at other shapes, escapes.",
+    afterword="Two random tensors test all of a linear map at once; what escapes is an error below rounding, one at other shapes, and a wrong forward pass with its own adjoint.",
 )
 
 
@@ -625,7 +625,7 @@ gradient_error = Exercise(
         ),
         Mistake(
             _without_upstream,
-            "`grad_output` is forgotten: measure the derivative of $\\langle g, f(x)\\rangle$, not that of the sum of $f(x)$",
+            "`grad_output` is forgotten: measure the derivative of $\\langle g, \\Phi(x)\\rangle$, not that of the sum of $f(x)$",
         ),
         Mistake(
             _variant(_central, lambda claimed, measured: (claimed - measured).max() / measured.abs().max()),
@@ -651,7 +651,7 @@ gradient_error = Exercise(
     ],
     hints=[
         "One number of $x$ at a time: `nudge = torch.zeros_like(x)`, then `nudge.view(-1)[i] = step`. Call `function(x + nudge)` and `function(x - nudge)`.",
-        "The derivative of $\\langle g, f(x)\\rangle$ by $x_i$ is `((plus - minus) / (2 * step) * grad_output).sum()`.",
+        "The derivative of $\\langle g, \\Phi(x)\\rangle$ by $x_i$ is `((plus - minus) / (2 * step) * grad_output).sum()`.",
         "Collect them in a tensor of $x$'s shape; return `((claimed - measured).abs().max() / measured.abs().max()).item()`.",
     ],
 )
