@@ -11,6 +11,7 @@ Gradients     conv2d_backward (and its parts conv2d_input, conv2d_weight), linea
               numerical_gradient, torch_gradients
 For reading   correlate2d, convolve2d, conv2d_loops, conv2d_im2col, conv2d_toeplitz, toeplitz_matrix, conv2d_input_by_correlation,
               insert_zeros, conv_output_size, conv_transpose_output_size, conv2d_flops
+Shapes        broadcast_shape, contiguous_strides, element_offset, matmul_flops
 """
 
 from mmlearn.ops.activation import (
@@ -33,6 +34,7 @@ from mmlearn.ops.linear import LinearGradients, linear, linear_backward
 from mmlearn.ops.loss import LossGradients, cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from mmlearn.ops.patches import conv_output_size, fold, fold_backward, taps, unfold, unfold_backward
 from mmlearn.ops.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from mmlearn.ops.shapes import broadcast_shape, contiguous_strides, element_offset, matmul_flops
 from mmlearn.ops.transposed import (
     ConvTranspose2dGradients,
     conv2d_input_by_correlation,
@@ -49,6 +51,8 @@ __all__ = [
     "LossGradients",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "broadcast_shape",
+    "contiguous_strides",
     "conv2d",
     "conv2d_backward",
     "conv2d_flops",
@@ -67,6 +71,7 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_backward",
     "differentiated_by",
+    "element_offset",
     "fold",
     "fold_backward",
     "insert_zeros",
@@ -74,6 +79,7 @@ __all__ = [
     "linear_backward",
     "log_softmax",
     "log_softmax_backward",
+    "matmul_flops",
     "max_pool2d",
     "max_pool2d_backward",
     "mse_loss",
