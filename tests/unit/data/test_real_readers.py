@@ -38,20 +38,24 @@ def test_without_files_the_reader_is_told_what_to_put_where(name, tmp_path, monk
 def test_the_folder_of_all_data_sets_will_do(name, real, monkeypatch):
     folder = real(name)
     monkeypatch.setenv("MMLEARN_DATA", str(folder.parent))
-    assert READERS[name]() and READERS[name](root=folder)
+    assert READERS[name]()
+    assert READERS[name](root=folder)
 
 
 def test_coco_photographs_come_with_their_own_captions_and_boxes(real):
     folder = real("coco_mini")
     ours = public.coco_captions(folder)
     theirs = json.loads((folder / "annotations/captions_val2017.json").read_text())
-    assert len(ours) > 5 and not ours.missing
+    assert len(ours) > 5
+    assert not ours.missing
     for photograph in ours:
         expected = [line["caption"] for line in theirs["annotations"] if line["image_id"] == photograph.number]
-        assert [" ".join(caption.split()) for caption in expected] == list(photograph.captions) and expected
+        assert [" ".join(caption.split()) for caption in expected] == list(photograph.captions)
+        assert expected
         H, W = photograph.image.shape[1:]
         x1, y1, x2, y2 = photograph.box.T
-        assert photograph.image.dtype == torch.uint8 and len(photograph.objects) == len(photograph.box)
+        assert photograph.image.dtype == torch.uint8
+        assert len(photograph.objects) == len(photograph.box)
         assert ((x1 >= 0) & (x1 < x2) & (x2 <= W + 0.5) & (y1 >= 0) & (y1 < y2) & (y2 <= H + 0.5)).all()
         assert photograph.licence != "not stated"
 
@@ -63,7 +67,8 @@ def test_pictures_without_captions_and_captions_without_pictures_are_listed(real
     pictures[0].unlink()
     pictures[1].rename(pictures[1].with_name("000000000001.jpg"))
     found = public.coco_captions(folder)
-    assert found.missing == [pictures[0].name, pictures[1].name] and found.uncaptioned == ["000000000001.jpg"]
+    assert found.missing == [pictures[0].name, pictures[1].name]
+    assert found.uncaptioned == ["000000000001.jpg"]
     assert len(found) == len(pictures) - 2
 
 
@@ -97,14 +102,17 @@ def test_fsdd_files_with_other_names_are_listed(tmp_path):
 
 def test_kitti_laser_points_fall_on_the_objects_that_the_camera_sees(real):
     frame = public.kitti(real("kitti_mini"))
-    assert frame.image.shape == (3, 375, 1242) and frame.points.shape[1] == 4 and len(frame.points) > 100_000
+    assert frame.image.shape == (3, 375, 1242)
+    assert frame.points.shape[1] == 4
+    assert len(frame.points) > 100_000
     assert frame.objects == ("Truck", "Car", "Cyclist")
     place, depth = frame.pixels()
     seen = frame.in_picture()
     assert 0.1 < seen.double().mean() < 0.3  # the camera looks forward, the laser all around
     x1, y1, x2, y2 = frame.box[0]  # the truck, 69.44 m ahead by KITTI's label
     on_it = seen & (place[:, 0] > x1) & (place[:, 0] < x2) & (place[:, 1] > y1) & (place[:, 1] < y2)
-    assert on_it.any() and (depth[on_it] - 69.44).abs().min() < 7  # half of its 12.34 m length
+    assert on_it.any()
+    assert (depth[on_it] - 69.44).abs().min() < 7
 
 
 def test_kitti_by_hand(real):
@@ -119,7 +127,8 @@ def test_kitti_by_hand(real):
     )
     u, v, w = matrix["P2"].view(3, 4)[:, :3] @ camera + matrix["P2"].view(3, 4)[:, 3]
     place, depth = frame.pixels()
-    assert torch.allclose(place[0], torch.stack([u / w, v / w])) and torch.isclose(depth[0], w)
+    assert torch.allclose(place[0], torch.stack([u / w, v / w]))
+    assert torch.isclose(depth[0], w)
 
 
 def test_kitti_damage_is_named(real, tmp_path):
