@@ -15,7 +15,7 @@ LICENCE = "annotations CC BY 4.0; each photograph has its own, kept in Photograp
 
 @dataclass(frozen=True)
 class Photograph:
-    """One photograph: ``image`` (3, H, W) uint8; about five ``captions``; ``box`` (K, 4) float32 xyxy in pixels; K ``objects``."""
+    """One photograph: ``image`` (3, H, W) uint8; about five ``captions``, ``box`` (K, 4) xyxy in pixels, K ``objects``."""
 
     number: int
     image: torch.Tensor

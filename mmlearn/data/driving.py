@@ -18,7 +18,7 @@ class DrivingFrame:
 
     image       (3, H, W) uint8, the left colour camera
     points      (M, 4) float32: x forward, y left, z up in metres from the laser; reflectance in [0, 1]
-    projection  (3, 4) float64: laser coordinates (x, y, z, 1) → picture (u·w, v·w, w), with w the distance along the camera's axis
+    projection  (3, 4) float64: laser (x, y, z, 1) → picture (u·w, v·w, w), with w the distance along the camera's axis
     box         (K, 4) float32 xyxy in pixels   objects: K names; what KITTI marks as DontCare is left out
     """
 
@@ -29,7 +29,7 @@ class DrivingFrame:
     objects: tuple[str, ...]
 
     def pixels(self):
-        """Where each point lies in the picture: (M, 2) column and row, (M,) metres along the camera's axis; behind it, negative."""
+        """Where each point lies in the picture: (M, 2) column and row; (M,) metres ahead of the camera, negative behind it."""
         ahead = torch.cat([self.points[:, :3].double(), torch.ones(len(self.points), 1, dtype=torch.float64)], dim=1)
         u, v, w = (ahead @ self.projection.T).unbind(1)
         return torch.stack([u, v], dim=1) / w[:, None], w

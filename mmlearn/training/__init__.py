@@ -1,4 +1,4 @@
-"""One readable training loop, and what it needs: ``fit`` trains, ``evaluate`` scores, ``accuracy`` counts, ``seconds_per_call`` times."""
+"""One readable training loop: ``fit`` trains, ``evaluate`` scores, ``accuracy`` counts, ``seconds_per_call`` times."""
 
 from mmlearn.training.checkpoint import CheckpointMismatch
 from mmlearn.training.evaluate import accuracy, evaluate
