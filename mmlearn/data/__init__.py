@@ -1,14 +1,92 @@
-"""The data of the course.
+"""The data of the course, and what every modality needs before it can be learnt from.
 
-digits(seed)         scikit-learn's 8×8 handwritten digits, split in three
-photo(name, size)    a photograph from scikit-image; PHOTOS lists them
-public               Fashion-MNIST and MNIST: downloaded, checked, cached
-to_float(images)     uint8 channels-last → float channels-first
+Data          world             rendered scenes with captions, questions, sounds, range scans; tasks with known information
+              digits, photo     scikit-learn's handwritten digits, split in three; scikit-image's photographs (PHOTOS)
+              public            Fashion-MNIST, MNIST, COCO, FSDD, KITTI: checked, cached
+Files         inspect_folder    what is wrong with a folder of pictures and captions, before you read it; read_folder reads it
+              read_wav          sound; log_mel makes a picture of it, resample changes its rate
+Cleaning      check_images, clean_captions, to_float; inspect_readings, fit_limits, clean_readings
+Normalising   statistics, standardise, restore: with the training data's numbers alone
+Time          align, resample_to, windows: streams at different rates on one clock
+Augmenting    augment           crop, mirror, rotate, recolour; boxes, masks and words follow
+Batches       collate           padding, masks, missing modalities; presence, drop_modalities
+Words         Vocabulary        words to numbers and back
+Imbalance     class_weights, balanced_sampler, effective_number_weights, shift_prior
+Leaks         find_leaks        pictures of the test part that are in the training part, too; group_leaks, split_by_group
+Information   entropy, mutual_information, decompose, ceilings: what a label needs, and what a model can reach
+              permutation_test  is the score better than with shuffled labels?
 """
 
 from mmlearn.data import public
+from mmlearn.data.align import align, resample_to, windows
+from mmlearn.data.audio import log_mel, read_wav, resample, write_wav
+from mmlearn.data.augment import affine_points, augment, mirror_words
+from mmlearn.data.ceilings import ceilings
+from mmlearn.data.cleaning import check_images, clean_captions, clean_readings, clean_text, fit_limits, inspect_readings
+from mmlearn.data.collate import Batch, collate
+from mmlearn.data.decomposition import decompose
 from mmlearn.data.digits import digits
+from mmlearn.data.estimates import permutation_test
+from mmlearn.data.folder import inspect_folder, read_folder
+from mmlearn.data.imbalance import balanced_sampler, class_weights, effective_number_weights, shift_prior
+from mmlearn.data.information import entropy, mutual_information
+from mmlearn.data.leakage import find_leaks, find_text_leaks, group_leaks, split_by_group
+from mmlearn.data.missing import drop_modalities, fill_absent, presence
+from mmlearn.data.normalise import Statistics, restore, standardise, statistics
 from mmlearn.data.photos import PHOTOS, photo
 from mmlearn.data.splits import ImageSplits, Labelled, to_float
+from mmlearn.data.text import Vocabulary
 
-__all__ = ["PHOTOS", "ImageSplits", "Labelled", "digits", "photo", "public", "to_float"]
+from mmlearn.data import world  # isort: skip  it uses most of what stands above
+
+__all__ = [
+    "PHOTOS",
+    "Batch",
+    "ImageSplits",
+    "Labelled",
+    "Statistics",
+    "Vocabulary",
+    "affine_points",
+    "align",
+    "augment",
+    "balanced_sampler",
+    "ceilings",
+    "check_images",
+    "class_weights",
+    "clean_captions",
+    "clean_readings",
+    "clean_text",
+    "collate",
+    "decompose",
+    "digits",
+    "drop_modalities",
+    "effective_number_weights",
+    "entropy",
+    "fill_absent",
+    "find_leaks",
+    "find_text_leaks",
+    "fit_limits",
+    "group_leaks",
+    "inspect_folder",
+    "inspect_readings",
+    "log_mel",
+    "mirror_words",
+    "mutual_information",
+    "permutation_test",
+    "photo",
+    "presence",
+    "public",
+    "read_folder",
+    "read_wav",
+    "resample",
+    "resample_to",
+    "restore",
+    "shift_prior",
+    "split_by_group",
+    "standardise",
+    "statistics",
+    "to_float",
+    "windows",
+    "world",
+    "write_wav",
+]

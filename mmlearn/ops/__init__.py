@@ -11,6 +11,7 @@ Gradients     conv2d_backward (and its parts conv2d_input, conv2d_weight), linea
               numerical_gradient, torch_gradients
 For reading   correlate2d, convolve2d, conv2d_loops, conv2d_im2col, conv2d_toeplitz, toeplitz_matrix, conv2d_input_by_correlation,
               insert_zeros, conv_output_size, conv_transpose_output_size, conv2d_flops
+Smoothing     gaussian_blur, gaussian_kernel, noise_gain
 Shapes        broadcast_shape, contiguous_strides, element_offset, matmul_flops
 """
 
@@ -35,6 +36,7 @@ from mmlearn.ops.loss import LossGradients, cross_entropy, cross_entropy_backwar
 from mmlearn.ops.patches import conv_output_size, fold, fold_backward, taps, unfold, unfold_backward
 from mmlearn.ops.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from mmlearn.ops.shapes import broadcast_shape, contiguous_strides, element_offset, matmul_flops
+from mmlearn.ops.smoothing import gaussian_blur, gaussian_kernel, noise_gain
 from mmlearn.ops.transposed import (
     ConvTranspose2dGradients,
     conv2d_input_by_correlation,
@@ -74,6 +76,8 @@ __all__ = [
     "element_offset",
     "fold",
     "fold_backward",
+    "gaussian_blur",
+    "gaussian_kernel",
     "insert_zeros",
     "linear",
     "linear_backward",
@@ -84,6 +88,7 @@ __all__ = [
     "max_pool2d_backward",
     "mse_loss",
     "mse_loss_backward",
+    "noise_gain",
     "numerical_gradient",
     "relu",
     "relu_backward",

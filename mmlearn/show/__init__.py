@@ -47,6 +47,17 @@ _HOME = {
     "interactive": "widgets",
     "convolution_explorer": "explore_convolution",
     "gradient_footprint": "explore_gradient",
+    "scenes": "scene_grids",
+    "questions": "scene_grids",
+    "sound": "sounds",
+    "spectrogram": "sounds",
+    "scan": "scans",
+    "clip": "clips",
+    "senses": "explore_senses",
+    "senses_explorer": "explore_senses",
+    "information_dial": "explore_information",
+    "decomposition": "ceilings",
+    "measured_against_ceilings": "ceilings",
 }
 
 __all__ = list(_HOME)

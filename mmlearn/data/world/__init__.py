@@ -15,41 +15,34 @@
 Scene i of a seed and split is the same on any machine, drawn alone or among thousands.
 """
 
-import importlib
+from .attributes import COLOURS, MAX_OBJECTS, SAFE_COLOURS, SHAPES, SIZES
+from .captions import TEMPLATES
+from .questions import KINDS, Questions
+from .sampling import compose, hold_out_pairs, sample
+from .scenes import Scenes
+from .task import Task
+from .tasks import dial, matching, redundant, selection, unique_image, unique_text
+from .vocabulary import vocabulary
 
-_HOME = {
-    "COLOURS": "attributes",
-    "MAX_OBJECTS": "attributes",
-    "SAFE_COLOURS": "attributes",
-    "SHAPES": "attributes",
-    "SIZES": "attributes",
-    "Scenes": "scenes",
-    "compose": "sampling",
-    "hold_out_pairs": "sampling",
-    "sample": "sampling",
-    "KINDS": "questions",
-    "Questions": "questions",
-    "TEMPLATES": "captions",
-    "vocabulary": "vocabulary",
-    "Task": "tasks",
-    "dial": "tasks",
-    "matching": "tasks",
-    "redundant": "tasks",
-    "selection": "tasks",
-    "unique_image": "tasks",
-    "unique_text": "tasks",
-}
-
-__all__ = list(_HOME)
-
-
-def __getattr__(name):
-    if name in _HOME:
-        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-        globals()[name] = value  # so that the name keeps meaning the function, not the module called after it
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted(__all__)
+__all__ = [
+    "COLOURS",
+    "KINDS",
+    "MAX_OBJECTS",
+    "SAFE_COLOURS",
+    "SHAPES",
+    "SIZES",
+    "TEMPLATES",
+    "Questions",
+    "Scenes",
+    "Task",
+    "compose",
+    "dial",
+    "hold_out_pairs",
+    "matching",
+    "redundant",
+    "sample",
+    "selection",
+    "unique_image",
+    "unique_text",
+    "vocabulary",
+]

@@ -26,7 +26,10 @@ class Chance:
             raise ValueError(f"seed must be a whole number, at least 0; got {seed!r}")
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
-        index = np.asarray(index, dtype=np.int64)
+        index = np.asarray(index)
+        if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
+            raise ValueError(f"index must be (N,) whole numbers; got {index.dtype} {index.shape}")
+        index = index.astype(np.int64)
         if index.size and not (index.min() >= 0 and index.max() < _SPLIT_ROOM):
             raise ValueError(f"scenes are numbered from 0 to {_SPLIT_ROOM - 1:,}; got {index.min():,} to {index.max():,}")
         scene = index.astype(np.uint64) + np.uint64(SPLITS.index(split) * _SPLIT_ROOM)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 
 from .attributes import COLOURS, SHAPES, SIZES
@@ -17,11 +18,13 @@ class Scenes:
     visible  (N, K) float32 in [0, 1]: the share of the object's pixels that is not hidden
     present  (N, K) bool: the slot holds an object
     shape, colour, size   (N, K) int64: positions in SHAPES, COLOURS, SIZES; −1 where absent
-    x, y, radius          (N, K) float32 in image widths: centre (from the left, from the top) and half the object's extent
+    x, y, radius          (N, K) float32 in image widths: centre (from the left, from the top) and half a side of the square that
+                          the object fits in
     depth    (N, K) int64: 0 is the nearest object; −1 where absent
     index    (N,) int64: the numbers of the scenes within their seed and split
     seed, split, texture, noise: with ``index``, all that is needed to draw the same scenes again
 
+    An object that others hide completely stays present: its mask is empty, its box zero and visible is 0.
     An integer, a slice, a list or a tensor picks scenes; the result is always a Scenes.
     """
 
@@ -47,12 +50,13 @@ class Scenes:
         return len(self.index)
 
     def __getitem__(self, picked):
-        if isinstance(picked, int):
+        if isinstance(picked, int | np.integer) or (isinstance(picked, torch.Tensor) and picked.dim() == 0):
+            picked = int(picked)
             if not -len(self) <= picked < len(self):
-                raise IndexError(f"scene {picked} of {len(self)}")
+                raise IndexError(f"there is no scene {picked}: the scenes are numbered from 0 to {len(self) - 1}")
             picked = slice(picked, picked + 1 or None)
-        elif isinstance(picked, list):
-            picked = torch.tensor(picked)
+        elif isinstance(picked, list | tuple | range):
+            picked = torch.tensor(picked) if len(picked) else torch.tensor([], dtype=torch.int64)
         return replace(self, **{name: tensor[picked] for name, tensor in self._tensors()})
 
     def to(self, device):
