@@ -12,9 +12,10 @@ def best_additive_accuracy(table, *, seconds=60):
     be right more often: on XOR the best logits by cross-entropy are all 0, right half of the time, while "1 unless both inputs
     are 0" is additive and right three times in four.
 
-    table: (A, B, Y) probabilities, small: a matching of 4 colours takes 20 ms, a selection (16, 2, 4) half a second
+    table: (A, B, Y) probabilities, small: up to some 128 cells, as a selection task (16, 2, 4) has
     Solved as a mixed-integer program (scipy.optimize.milp): which label wins for each pair, by a margin of 1, with logits of at
-    most 2·(A + B) in size. Raises RuntimeError where that is not solved within so many ``seconds``.
+    most 2·(A + B) in size; classifiers that need a wider range of logits are not looked at.
+    Raises RuntimeError where that is not solved within so many ``seconds``.
 
     >>> xor = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]) / 4
     >>> best_additive_accuracy(xor)

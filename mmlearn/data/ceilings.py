@@ -41,7 +41,8 @@ class Ceilings(NamedTuple):
 
     majority  no input: the most frequent label
     a, b      one input alone
-    additive  logits f_y(a) + g_y(b), at the least cross-entropy; labels that tie are guessed among
+    additive  logits f_y(a) + g_y(b), at the least cross-entropy; labels that tie are guessed among. Its bits are at least those of
+              a and of b; its accuracy need not be, for it is not what is optimised (see ``best_additive_accuracy``)
     both      everything (Bayes)
     """
 

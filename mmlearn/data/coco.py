@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mmlearn.data.by_hand import located
+from mmlearn.data.image_file import open_image
 
 SOURCE = "https://cocodataset.org"
 LICENCE = "annotations CC BY 4.0; each photograph has its own, kept in Photograph.licence"
@@ -84,13 +86,9 @@ def coco_captions(root=None, part="val2017"):
 
 def read_image(path):
     """A picture file as (3, H, W) uint8, grey ones too; ValueError naming a file that is damaged or no picture."""
-    import numpy as np
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))  # (H, W, 3)
-    except (OSError, SyntaxError) as error:
+        pixels = np.array(open_image(path).convert("RGB"))  # (H, W, 3)
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read as a picture: {error}. Fetch it again, or remove it") from error
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 

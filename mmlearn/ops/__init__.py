@@ -4,11 +4,15 @@
 names, same argument order, same defaults, same shapes. The gradients are the hand-written ``<name>_backward`` functions beside
 each operation.
 
-Layers        conv2d, conv_transpose2d, linear, max_pool2d, avg_pool2d, unfold, fold
-Activations   relu, sigmoid, tanh, softmax, log_softmax
-Losses        cross_entropy, mse_loss
-Gradients     conv2d_backward (and its parts conv2d_input, conv2d_weight), linear_backward, …; to check them:
-              numerical_gradient, torch_gradients
+Layers        conv2d, conv_transpose2d, linear, max_pool2d, avg_pool2d, adaptive_avg_pool2d, batch_norm, layer_norm, dropout,
+              embedding, unfold, fold
+Activations   relu, sigmoid, tanh, gelu, silu, softmax, log_softmax
+Losses        cross_entropy, mse_loss, binary_cross_entropy_with_logits, kl_div, gaussian_kl, skip_gram_negative_sampling
+Sampling      reparameterised_sample
+Training      sgd_momentum, rmsprop, adam, adamw; clip_grad_norm, clip_grad_value; xavier_uniform, xavier_normal, kaiming_uniform,
+              kaiming_normal, xavier_variance, kaiming_variance, uniform_bound, fans, calculate_gain, derived_gain
+Gradients     conv2d_backward (and its parts conv2d_input, conv2d_weight), linear_backward, embedding_backward_sparse, …; to check
+              them: gradcheck, numerical_gradient, torch_gradients
 For reading   correlate2d, convolve2d, conv2d_loops, conv2d_im2col, conv2d_toeplitz, toeplitz_matrix, conv2d_input_by_correlation,
               insert_zeros, conv_output_size, conv_transpose_output_size, conv2d_flops
 Smoothing     gaussian_blur, gaussian_kernel, noise_gain
@@ -27,15 +31,68 @@ from mmlearn.ops.activation import (
     tanh,
     tanh_backward,
 )
+from mmlearn.ops.adaptive_pooling import adaptive_avg_pool2d, adaptive_avg_pool2d_backward
 from mmlearn.ops.by_hand import differentiated_by, torch_gradients
+from mmlearn.ops.clipping import ClippedGradients, clip_grad_norm, clip_grad_value
 from mmlearn.ops.convolution import Conv2dGradients, conv2d, conv2d_backward, conv2d_flops, conv2d_input, conv2d_weight
 from mmlearn.ops.convolution_forms import conv2d_im2col, conv2d_loops, conv2d_toeplitz, convolve2d, correlate2d, toeplitz_matrix
+from mmlearn.ops.divergence import (
+    GaussianKlGradients,
+    SampleGradients,
+    SkipGramGradients,
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward,
+    gaussian_kl,
+    gaussian_kl_backward,
+    kl_div,
+    kl_div_backward,
+    reparameterised_sample,
+    reparameterised_sample_backward,
+    skip_gram_negative_sampling,
+    skip_gram_negative_sampling_backward,
+)
+from mmlearn.ops.dropout import dropout, dropout_backward
+from mmlearn.ops.embedding import EmbeddingGradients, SparseRows, embedding, embedding_backward, embedding_backward_sparse
 from mmlearn.ops.gradient_check import numerical_gradient
+from mmlearn.ops.gradient_table import GradientRow, GradientTable, gradcheck
+from mmlearn.ops.initialisers import (
+    calculate_gain,
+    derived_gain,
+    fans,
+    kaiming_normal,
+    kaiming_uniform,
+    kaiming_variance,
+    uniform_bound,
+    xavier_normal,
+    xavier_uniform,
+    xavier_variance,
+)
 from mmlearn.ops.linear import LinearGradients, linear, linear_backward
 from mmlearn.ops.loss import LossGradients, cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
+from mmlearn.ops.normalisation import (
+    BatchNormGradients,
+    LayerNormGradients,
+    batch_norm,
+    batch_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
+from mmlearn.ops.optimisers import (
+    AdamState,
+    AdamStep,
+    RmspropState,
+    RmspropStep,
+    SgdState,
+    SgdStep,
+    adam,
+    adamw,
+    rmsprop,
+    sgd_momentum,
+)
 from mmlearn.ops.patches import conv_output_size, fold, fold_backward, taps, unfold, unfold_backward
 from mmlearn.ops.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from mmlearn.ops.shapes import broadcast_shape, contiguous_strides, element_offset, matmul_flops
+from mmlearn.ops.smooth_activations import gelu, gelu_backward, silu, silu_backward
 from mmlearn.ops.smoothing import gaussian_blur, gaussian_kernel, noise_gain
 from mmlearn.ops.transposed import (
     ConvTranspose2dGradients,
@@ -47,13 +104,40 @@ from mmlearn.ops.transposed import (
 )
 
 __all__ = [
+    "AdamState",
+    "AdamStep",
+    "BatchNormGradients",
+    "ClippedGradients",
     "Conv2dGradients",
     "ConvTranspose2dGradients",
+    "EmbeddingGradients",
+    "GaussianKlGradients",
+    "GradientRow",
+    "GradientTable",
+    "LayerNormGradients",
     "LinearGradients",
     "LossGradients",
+    "RmspropState",
+    "RmspropStep",
+    "SampleGradients",
+    "SgdState",
+    "SgdStep",
+    "SkipGramGradients",
+    "SparseRows",
+    "adam",
+    "adamw",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward",
     "broadcast_shape",
+    "calculate_gain",
+    "clip_grad_norm",
+    "clip_grad_value",
     "contiguous_strides",
     "conv2d",
     "conv2d_backward",
@@ -72,13 +156,32 @@ __all__ = [
     "correlate2d",
     "cross_entropy",
     "cross_entropy_backward",
+    "derived_gain",
     "differentiated_by",
+    "dropout",
+    "dropout_backward",
     "element_offset",
+    "embedding",
+    "embedding_backward",
+    "embedding_backward_sparse",
+    "fans",
     "fold",
     "fold_backward",
     "gaussian_blur",
     "gaussian_kernel",
+    "gaussian_kl",
+    "gaussian_kl_backward",
+    "gelu",
+    "gelu_backward",
+    "gradcheck",
     "insert_zeros",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "kaiming_variance",
+    "kl_div",
+    "kl_div_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -92,8 +195,16 @@ __all__ = [
     "numerical_gradient",
     "relu",
     "relu_backward",
+    "reparameterised_sample",
+    "reparameterised_sample_backward",
+    "rmsprop",
+    "sgd_momentum",
     "sigmoid",
     "sigmoid_backward",
+    "silu",
+    "silu_backward",
+    "skip_gram_negative_sampling",
+    "skip_gram_negative_sampling_backward",
     "softmax",
     "softmax_backward",
     "tanh",
@@ -103,4 +214,8 @@ __all__ = [
     "torch_gradients",
     "unfold",
     "unfold_backward",
+    "uniform_bound",
+    "xavier_normal",
+    "xavier_uniform",
+    "xavier_variance",
 ]

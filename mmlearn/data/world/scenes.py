@@ -102,11 +102,11 @@ class Scenes:
 
         return captions(self, template)
 
-    def questions(self, kinds=None, per_scene=1):
-        """Questions with answers; see ``mmlearn.data.world.questions``."""
+    def questions(self, kinds=None, per_scene=1, **words):
+        """Questions with answers; ``words``: shapes, colours, sizes as given to ``sample``. See ``mmlearn.data.world.questions``."""
         from .questions import questions
 
-        return questions(self, kinds, per_scene)
+        return questions(self, kinds, per_scene, **words)
 
     def sound(self):
         """(N, 2, 32000) float32 in [−1, 1]: two seconds at 16 kHz, left and right; see ``mmlearn.data.world.sound``."""

@@ -23,7 +23,7 @@ from .attributes import COLOURS, SHAPES, SIZES
 from .dialled import WORDS as _DIAL_WORDS
 from .dialled import dial
 from .grammar import a as with_article
-from .sampling import compose
+from .sampling import RADIUS_VARIES, compose
 from .task import Task, begin, examples, near_middle, positions, table_of, with_table
 
 __all__ = ["WORDS", "Task", "dial", "matching", "redundant", "selection", "unique_image", "unique_text"]
@@ -125,7 +125,8 @@ def selection(n=None, *, seed, split="train", size=24, start=0, index=None, text
     chance, drawing = begin(n, seed, split, size, start, index, texture, noise)
     colour = chance.integers("task colour", 4, 2)  # (N, 2)
     b = chance.integers("task side", 2, 1)[:, 0]
-    x = torch.tensor([0.17, 0.67]) + 0.16 * chance.uniform("task x", 2)  # a large object spans less than 0.16 to either side
+    reach = SIZES["large"] * (1 + RADIUS_VARIES)  # of an object from its centre, at most
+    x = reach + (0.5 - 2 * reach) * chance.uniform("task x", 2) + torch.tensor([0, 0.5])  # (N, 2): each within its half
     scenes = compose(
         shape=chance.integers("task shape", len(SHAPES), 2),
         colour=positions(COLOURS, NAMES)[colour],

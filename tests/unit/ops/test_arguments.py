@@ -1,5 +1,8 @@
 """Every wrong argument of every operation becomes a ValueError that names it, shows what was given and says what was expected."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -212,11 +215,11 @@ def test_the_message_names_the_argument_what_was_given_and_what_was_expected(cal
         call()
 
 
-def test_every_drop_in_is_in_the_table():
-    named = {name for call, *_ in WRONG for name in call.__code__.co_names}
+def test_every_operation_is_in_a_table_of_wrong_arguments():
+    tables = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     looped = {"max_pool2d", "avg_pool2d", "relu", "sigmoid", "tanh", "softmax", "log_softmax"}
     operations = {name.removesuffix("_backward") for name in F.__all__ if name.endswith("_backward")}
-    assert operations <= named | looped
+    assert {name for name in operations - looped if not re.search(rf"lambda: (F\.)?{name}\(", tables)} == set()
 
 
 def test_whole_numbers_may_be_those_of_numpy_and_pairs_may_be_lists():

@@ -221,18 +221,90 @@ def fold(draw):
     return [draw(tensors((*draw(batches), *patches.shape[1:]))), size], options
 
 
+@st.composite
+def batch_norm(draw):
+    channels, rest = draw(st.integers(1, 3)), draw(st.lists(st.integers(1, 4), max_size=3))
+
+    def one_each():  # lies densely: with strides, torch 2.15's own gradient is wrong on the CPU (training=False, 2-D input)
+        return draw(tensors((channels,))).contiguous()
+
+    batch = draw(st.integers(1 if torch.Size(rest).numel() > 1 else 2, 4))
+    running = {"running_mean": one_each(), "running_var": one_each().abs() + 0.1}
+    weights = {"weight": one_each(), "bias": one_each()} if draw(st.booleans()) else {}
+    options = {"training": draw(st.booleans()), "momentum": draw(st.sampled_from([0.0, 0.1, 1.0])), "eps": 0.1}
+    return [draw(tensors((batch, channels, *rest)))], {**running, **weights, **options}
+
+
+@st.composite
+def layer_norm(draw):
+    size = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=2)))
+    weights = {"weight": draw(tensors(size)), "bias": draw(tensors(size))} if draw(st.booleans()) else {}
+    input = draw(tensors((*draw(st.lists(st.integers(1, 3), max_size=3)), *size)))
+    return [input], {"normalized_shape": size, "eps": 0.1, **weights}
+
+
+@st.composite
+def embedding(draw):
+    words, shape = draw(st.integers(1, 6)), draw(st.lists(st.integers(0, 3), max_size=3))
+    ids = torch.tensor([draw(st.integers(0, words - 1)) for _ in range(torch.Size(shape).numel())], dtype=torch.long).view(shape)
+    options = {
+        "padding_idx": draw(st.one_of(st.none(), st.integers(-words, words - 1))),
+        "scale_grad_by_freq": draw(st.booleans()),
+    }
+    return [ids, draw(tensors((words, draw(st.integers(1, 4)))))], options
+
+
+@st.composite
+def gelu(draw):
+    arguments, _ = draw(pointwise())
+    return arguments, {"approximate": draw(st.sampled_from(["none", "tanh"]))}
+
+
+@st.composite
+def adaptive_avg_pool2d(draw):
+    size = st.integers(1, 7)
+    own = st.one_of(st.none(), size)
+    input = draw(tensors((*draw(batches), draw(st.integers(1, 3)), draw(size), draw(size))))
+    return [input], {"output_size": draw(st.one_of(size, st.tuples(own, own)))}
+
+
+@st.composite
+def binary_cross_entropy_with_logits(draw):
+    shape = tuple(draw(st.lists(st.integers(1, 4), max_size=3)))
+    weight, pos_weight = (draw(st.one_of(st.none(), tensors(shape[1:]).map(lambda n: n.abs() + 0.1))) for _ in range(2))
+    options = {"weight": weight, "pos_weight": pos_weight, "reduction": draw(st.sampled_from(["mean", "sum", "none"]))}
+    return [draw(tensors(shape, values=("normal", "large"))), draw(tensors(shape)).sigmoid()], options
+
+
+@st.composite
+def kl_div(draw):
+    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
+    log_target, target = draw(st.booleans()), draw(tensors(shape)).log_softmax(-1)
+    reduction = draw(st.sampled_from(["mean", "batchmean", "sum", "none"]))
+    input = draw(tensors(shape)).log_softmax(-1)
+    return [input, target if log_target else target.exp()], {"reduction": reduction, "log_target": log_target}
+
+
 CALLS = {
+    "adaptive_avg_pool2d": adaptive_avg_pool2d(),
     "avg_pool2d": avg_pool2d(),
+    "batch_norm": batch_norm(),
+    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits(),
     "conv2d": conv2d(),
     "conv_transpose2d": conv_transpose2d(),
     "cross_entropy": cross_entropy(),
+    "embedding": embedding(),
     "fold": fold(),
+    "gelu": gelu(),
+    "kl_div": kl_div(),
+    "layer_norm": layer_norm(),
     "linear": linear(),
     "log_softmax": softmax(),
     "max_pool2d": max_pool2d(),
     "mse_loss": mse_loss(),
     "relu": relu(),
     "sigmoid": pointwise(),
+    "silu": relu(),
     "softmax": softmax(),
     "tanh": pointwise(),
     "unfold": unfold(),
@@ -272,6 +344,7 @@ def outcome(function, arguments, options, dtype, device):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Implicit dimension choice|softmax and log_softmax choose", UserWarning)
         warnings.filterwarnings("ignore", "Using padding='same' with even kernel", UserWarning)
+        warnings.filterwarnings("ignore", "reduction: 'mean'|reduction='mean'", UserWarning)
         outputs = function(*arguments, **options)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         generator = torch.Generator().manual_seed(0)
