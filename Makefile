@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help lab test test-all bench build lint lock venv clean
+.PHONY: help lab test test-all bench build data lint lock venv clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ bench: venv  ## measure and write benchmarks/RESULTS.md
 
 build: venv  ## write chapters/ from solutions/
 	@$(BIN)/mmlearn build $(ARGS)
+
+data: venv  ## write data/world and its checksums   (make data ARGS=--check)
+	@$(BIN)/python tools/make_world_sample.py $(ARGS)
 
 lint: venv  ## ruff, import-linter, codespell
 	@$(BIN)/python -m pytest -q tests/unit/test_lint.py $(ARGS)

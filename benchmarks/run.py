@@ -7,14 +7,25 @@ import torch
 from convolution import conv2d, forms
 from importing import importing
 from layers import layers
+from recurrent import attention, sequences
 from rich.console import Console
+from world import world
 
-SECTIONS = {"Convolution": conv2d, "Its definitions": forms, "The other operations": layers, "Import": importing}
+SECTIONS = {
+    "Convolution": conv2d,
+    "Its definitions": forms,
+    "The other operations": layers,
+    "Recurrent sequences": sequences,
+    "Attention": attention,
+    "Scenes": world,
+    "Import": importing,
+}
 HEADER = """# Measured side by side
 
 Each operation of `mmlearn.ops` and its rival in `torch.nn.functional` run by turns in one process, in float32 on one thread. The
-times are medians; the ratio is the median of the ratios of neighbouring measurements, so that what else the machine did falls on
-both. Below 1, ours is the faster. Written by `make bench`.
+scenes' rival is a loop that draws each with Pillow, four times as large, and reduces it. The times are medians; the ratio is the
+median of the ratios of neighbouring measurements, so that what else the machine did falls on both. Below 1, ours is the faster.
+Written by `make bench`.
 
 Machine: {cores} CPU cores; torch {version}.
 """

@@ -31,7 +31,7 @@ def find_clone(start=None):
 def _is_clone(folder):
     try:
         return project(folder).get("name") == DISTRIBUTION
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return False
 
 

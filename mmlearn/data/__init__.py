@@ -3,7 +3,8 @@
 Data          world             rendered scenes with captions, questions, sounds, range scans; tasks with known information
               digits, photo     scikit-learn's handwritten digits, split in three; scikit-image's photographs (PHOTOS)
               public            Fashion-MNIST, MNIST, COCO, FSDD, KITTI: checked, cached
-Files         inspect_folder    what is wrong with a folder of pictures and captions, before you read it; read_folder reads it
+Files         shipped.folder    the data that comes with the course, in a clone or in an installed package
+              inspect_folder    what is wrong with a folder of pictures and captions, before you read it; read_folder reads it
               read_wav          sound; log_mel makes a picture of it, resample changes its rate
 Cleaning      check_images, clean_captions, to_float; inspect_readings, fit_limits, clean_readings
 Normalising   statistics, standardise, restore: with the training data's numbers alone
@@ -13,11 +14,13 @@ Batches       collate           padding, masks, missing modalities; presence, dr
 Words         Vocabulary        words to numbers and back
 Imbalance     class_weights, balanced_sampler, effective_number_weights, shift_prior
 Leaks         find_leaks        pictures of the test part that are in the training part, too; group_leaks, split_by_group
-Information   entropy, mutual_information, decompose, ceilings: what a label needs, and what a model can reach
+Information   entropy, conditional_entropy, mutual_information, decompose, ceilings, best_additive_accuracy: what a label needs, and
+              what a model can reach; empirical_table, mutual_information_bias: the same from samples
               permutation_test  is the score better than with shuffled labels?
 """
 
-from mmlearn.data import public
+from mmlearn.data import public, shipped
+from mmlearn.data.additive_accuracy import best_additive_accuracy
 from mmlearn.data.align import align, resample_to, windows
 from mmlearn.data.audio import log_mel, read_wav, resample, write_wav
 from mmlearn.data.augment import affine_points, augment, mirror_words
@@ -26,10 +29,10 @@ from mmlearn.data.cleaning import check_images, clean_captions, clean_readings, 
 from mmlearn.data.collate import Batch, collate
 from mmlearn.data.decomposition import decompose
 from mmlearn.data.digits import digits
-from mmlearn.data.estimates import permutation_test
+from mmlearn.data.estimates import empirical_table, mutual_information_bias, permutation_test
 from mmlearn.data.folder import inspect_folder, read_folder
 from mmlearn.data.imbalance import balanced_sampler, class_weights, effective_number_weights, shift_prior
-from mmlearn.data.information import entropy, mutual_information
+from mmlearn.data.information import conditional_entropy, entropy, mutual_information
 from mmlearn.data.leakage import find_leaks, find_text_leaks, group_leaks, split_by_group
 from mmlearn.data.missing import drop_modalities, fill_absent, presence
 from mmlearn.data.normalise import Statistics, restore, standardise, statistics
@@ -50,6 +53,7 @@ __all__ = [
     "align",
     "augment",
     "balanced_sampler",
+    "best_additive_accuracy",
     "ceilings",
     "check_images",
     "class_weights",
@@ -57,10 +61,12 @@ __all__ = [
     "clean_readings",
     "clean_text",
     "collate",
+    "conditional_entropy",
     "decompose",
     "digits",
     "drop_modalities",
     "effective_number_weights",
+    "empirical_table",
     "entropy",
     "fill_absent",
     "find_leaks",
@@ -72,6 +78,7 @@ __all__ = [
     "log_mel",
     "mirror_words",
     "mutual_information",
+    "mutual_information_bias",
     "permutation_test",
     "photo",
     "presence",
@@ -82,6 +89,7 @@ __all__ = [
     "resample_to",
     "restore",
     "shift_prior",
+    "shipped",
     "split_by_group",
     "standardise",
     "statistics",

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import torch
 
 from mmlearn.data.additive_logits import log_or_zero, newton_step, softmax_where
+from mmlearn.data.decomposition import decompose
 from mmlearn.data.information import check_table, conditional_entropy, entropy
 
 TIE = 1e-6  # labels whose probabilities differ by less share a prediction
@@ -41,8 +42,8 @@ class Ceilings(NamedTuple):
 
     majority  no input: the most frequent label
     a, b      one input alone
-    additive  logits f_y(a) + g_y(b), at the least cross-entropy; labels that tie are guessed among. Its bits are at least those of
-              a and of b; its accuracy need not be, for it is not what is optimised (see ``best_additive_accuracy``)
+    additive  logits f_y(a) + g_y(b), at the least cross-entropy; labels that tie are guessed among. Its bits are at least those
+              of a and of b; its accuracy need not be, for it is not what is optimised (see ``best_additive_accuracy``)
     both      everything (Bayes)
     """
 
@@ -53,8 +54,16 @@ class Ceilings(NamedTuple):
     both: Ceiling
 
 
+class AdditiveBounds(NamedTuple):
+    """Bits: what addition reaches lies between everything but the synergy, and everything."""
+
+    without_synergy: float
+    additive: float
+    both: float
+
+
 def ceilings(table):
-    """What classifiers of P[a, b, y] can reach, in accuracy and in bits: a Ceilings.
+    """What classifiers of P[a, b, y] can reach: with all that there is, Σ_{a,b} max_y P(a,b,y) — Eq. 14.5. Returns a Ceilings.
 
     table: (A, B, Y) probabilities   Raises ValueError where it is no distribution.
     Labels whose probabilities, given the input, differ by less than 10⁻⁶ tie, and share the prediction evenly.
@@ -74,8 +83,21 @@ def ceilings(table):
     return Ceilings(additive=Ceiling(accuracy, _below(label, cross_entropy)), **known)
 
 
+def additive_bounds(table):
+    """I(A,B;Y) − S ≤ I₊ ≤ I(A,B;Y) — Eq. 14.7: addition loses at most the synergy. Returns the three, in bits, as AdditiveBounds.
+
+    >>> xor = additive_bounds(torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]) / 4)
+    >>> [round(bits, 6) for bits in xor]
+    [0.0, 0.0, 1.0]
+    """
+    reached = ceilings(table)
+    return AdditiveBounds(reached.both.bits - decompose(table).synergy, reached.additive.bits, reached.both.bits)
+
+
 def additive_model(table, iterations=200):
-    """softmax_y(f(a) + g(b)) at the least cross-entropy: (A, B, Y) probabilities given a and b; 0 for pairs that never occur.
+    """min over f, g of −Σ P(a,b,y) log softmax_y(f(a) + g(b)) — Eq. 14.6: the best additive classifier.
+
+    returns: its probabilities of y given a and b, (A, B, Y); 0 for pairs that never occur.
 
     By Newton's method, with a ridge in proportion to the gradient (Li, Fukushima, Qi & Yamashita 2004), so that it converges
     even where the best logits lie at infinity, as for AND: there each step brings the cross-entropy nearer to its limit by a

@@ -52,10 +52,11 @@ class Decomposition:
 
 
 def decompose(table, *, tolerance=1e-6, iterations=100):
-    """Redundancy, unique parts and synergy of a table P[a, b, y], in bits (Williams & Beer 2010; Bertschinger et al. 2014).
+    """I(A;Y) = R + U_a, I(B;Y) = R + U_b, I(A,B;Y) = R + U_a + U_b + S, in bits — Eq. 14.3 (Williams & Beer 2010).
 
     table: (A, B, Y) probabilities; zeros, and symbols that never occur, are fine   returns: a Decomposition
-    R + U_a = I(A;Y), R + U_b = I(B;Y) and R + U_a + U_b + S = I(A,B;Y) hold to rounding, and no part is negative.
+    The fourth condition is that of Bertschinger et al. (2014): see ``most_uncertain``. The three equations hold to rounding, and no
+    part is negative.
     Raises ValueError where the table is no distribution, RuntimeError where the gap stays above ``tolerance`` bits.
 
     >>> xor = decompose(torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]) / 4)
@@ -79,14 +80,16 @@ def decompose(table, *, tolerance=1e-6, iterations=100):
 
 
 def most_uncertain(table, iterations=100):
-    """The Q[a, b, y] with the (a,y) and (b,y) marginals of ``table`` that maximises H_Q(Y|A,B): (Q, gap in bits, steps).
+    """min I_Q(A,B;Y) = R + U_a + U_b over the Q[a, b, y] with the (a,y) and (b,y) marginals of ``table`` — Eq. 14.4.
+
+    returns: (Q, gap in bits, steps). H(Y) is the same for all of them, so this Q is the one that maximises H_Q(Y|A,B).
 
     The dual, over logits: minimise −Σ P(a,y) u_a(y) − Σ P(b,y) v_b(y) where lse_ab + s_ab = 0 with a slack s_ab ≥ 0 for each
     pair. The multiplier m_ab of that is the pair's mass, and Q[a, b, y] = m_ab · softmax_y(u_a + v_b). The method is a
     primal-dual interior point (Boyd & Vandenberghe 2004, section 11.7): Newton steps on "Q has P's marginals", "lse + s = 0"
     and m_ab·s_ab = μ·w_ab while μ shrinks. w_ab is the mass of the pair at the start, where a and b are independent given y:
-    with equal weights, pairs of small mass would stop the method. The same program is solved as a cone program by Makkeh, Theis
-    & Vicente (2018), by alternating projections by Banerjee, Rauh & Montúfar (2018).
+    with equal weights, pairs of small mass would stop the method. Makkeh et al. (2018) solve the same as a cone program,
+    Banerjee, Rauh & Montúfar (2018) by alternating projections.
 
     Nothing of this is trusted. After each step Q is rounded to have the marginals, the logits are shifted to max lse = 0, and
     what lies between their two values is the gap; the best Q is returned.

@@ -59,13 +59,14 @@ def mutual_information_bias(symbols, labels, count):
 
 
 def permutation_test(score: Callable, labels, permutations=99, *, seed=0):
-    """Could the score be luck? It is computed again with the labels shuffled, which leaves nothing to be found.
+    """p = (1 + #{shuffled ≥ score}) / (1 + permutations): could the score be luck? — Eq. 14.8 (Ojala & Garriga 2010).
+
+    The score is computed again with the labels shuffled, which leaves nothing to be found.
 
     score         a function of labels (N,) that gives a number, the higher the better, such as the accuracy of given predictions,
                   or of a model that it trains on them
     permutations  how often to shuffle; no p-value is below 1/(permutations + 1)
-    returns       PermutationTest(score, shuffled, p_value), with p = (1 + #{shuffled ≥ score}) / (1 + permutations)
-                  (Ojala & Garriga 2010). Where labels carry nothing, p ≤ α happens with probability at most α.
+    returns       PermutationTest(score, shuffled, p_value). Where labels carry nothing, p ≤ α happens with probability at most α.
     Raises ValueError where a score is NaN, or there is nothing to shuffle.
 
     >>> labels = torch.arange(100) % 2

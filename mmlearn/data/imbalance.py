@@ -32,7 +32,7 @@ def class_counts(labels, classes):
 
 
 def class_weights(labels, classes):
-    """w_k = N / (K n_k): each class weighs as much as any other, and an example 1 on average (King & Zeng 2001).
+    """w_k = N / (K n_k) — Eq. 14.9: each class weighs as much as any other, and an example 1 on average (King & Zeng 2001).
 
     For ``cross_entropy(logits, targets, weight=class_weights(…))``. returns: (K,) float32; scikit-learn's class_weight="balanced"
 

@@ -18,7 +18,7 @@ class Information(NamedTuple):
 
 
 def entropy(p):
-    """H = −Σ p·log₂ p, in bits; 0·log 0 counts as 0.
+    """H = −Σ p·log₂ p, in bits — Eq. 14.1 (Shannon 1948). 0·log 0 counts as 0.
 
     p: probabilities of any shape, summing to 1   returns: a float
     Raises ValueError where ``p`` is no distribution.
@@ -42,7 +42,7 @@ def conditional_entropy(joint):
 
 
 def mutual_information(joint):
-    """I(X;Y) = Σ P(x,y)·log₂ P(x,y)/(P(x)P(y)), in bits.
+    """I(X;Y) = Σ P(x,y)·log₂ P(x,y)/(P(x)P(y)), in bits — Eq. 14.2.
 
     joint: (X, Y) probabilities   returns: a float, at least 0
     Raises ValueError for any other number of axes: the information in a table P[a, b, y] is ``information(table)``.

@@ -4,7 +4,7 @@
 
     train = read_folder(shipped.folder("world") / "train")       # 128 pictures with captions, questions, boxes
 
-What each of them is, how it was made and under which licence, is in README.md beside it: ``folder("world").parent / "README.md"``.
+What it is, how it was made and under which licence, is in the README.md beside it: ``folder("world").parent / "README.md"``.
 """
 
 import tomllib
@@ -36,14 +36,14 @@ def folder(name="world"):
         return inside
     raise FileNotFoundError(
         f"the data set {name!r} that comes with the course is not here: neither {beside}, where a clone has it, nor {inside}, "
-        "where an installed package has it. In a clone, run  make data  or take data/ from git again; else install the course anew"
+        "where an installed package has it. In a clone, run  make data  (or  git restore data); else install the course anew"
     )
 
 
 def _is_clone(root):
     """True for the course's own repository; beside an installed package, a folder called data may be anybody's."""
     try:
-        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project")
     except (OSError, ValueError):
         return False
-    return project.get("name") == _DISTRIBUTION
+    return isinstance(project, dict) and project.get("name") == _DISTRIBUTION

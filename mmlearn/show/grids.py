@@ -160,11 +160,12 @@ def _grid(rgb, titles, columns, width, scale):
     pixel = space / wide
     pixel = math.floor(2 * pixel) / 2 if pixel >= 1 else pixel  # whole device pixels, so that enlarged ones stay square
     across, down = wide * pixel, high * pixel
-    head = 22 if titles else 0
+    lines = max((title.count("\n") + 1 for title in titles), default=0) if titles else 0
+    head = 5 + 17 * lines if titles else 0
     size = 12.5
     pitch = across + _GAP
     if titles:
-        longest = max(map(len, titles))
+        longest = max(len(line) for title in titles for line in title.split("\n"))
         pitch = min(max(pitch, text_width("x" * longest, size)), (width - _GAP) / columns)
         size = max(8.5, min(size, pitch / (0.6 * max(longest, 1))))
     used = max(_GAP + columns * pitch, 190 if scale else 0)
@@ -174,7 +175,7 @@ def _grid(rgb, titles, columns, width, scale):
         left, top = _GAP + column * pitch + (pitch - _GAP - across) / 2, _GAP + head + row * (down + head + _GAP)
         draw_picture(axes, rgb[index], left, top, across, down)
         if titles:
-            write(axes, left + across / 2, top - 11, titles[index], size, INK)
+            write(axes, left + across / 2, top - 2.5 - 8.5 * lines, titles[index], size, INK)
     if scale:
         colour_bar(axes, _GAP, _GAP + rows * (down + head + _GAP), min(170, used - 2 * _GAP), *scale)
     return fig

@@ -123,12 +123,13 @@ def describe_spectrogram(array, rate, hop, low, high):
 
 
 def onsets(bands):
-    """The frames at which a band that was quiet becomes strong: where new sounds set in. bands: (n_mels, frames)."""
+    """The frames at which a band that was quiet becomes strong and stays so: where new sounds set in. bands: (n_mels, frames)."""
     strong = bands > bands.max() - 2  # twenty decibels below the strongest
     before = np.pad(bands, ((0, 0), (3, 0)), mode="edge")[:, :-3]
-    rising = (strong & (bands - before > 1)).any(0)  # ten times the power three frames ago
-    frames = np.flatnonzero(rising & ~np.pad(rising, (4, 0))[:-4] & ~np.pad(rising, (1, 0))[:-1])
-    return [int(frame) for frame in frames][:8]
+    lasting = strong & np.pad(strong, ((0, 0), (0, 2)))[:, 2:]  # a click at the end is no new sound
+    rising = (lasting & (bands - before > 1)).any(0)  # ten times the power three frames ago
+    fresh = rising & ~np.pad(rising, (4, 0))[:-4] & ~np.pad(rising, (1, 0))[:-1]
+    return [int(frame) for frame in np.flatnonzero(fresh)][:8]
 
 
 def player(ears, rate):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import mmlearn.ops as F
+from mmlearn.data.world import sample
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -49,6 +50,28 @@ def test_each_layer_and_its_rival_compute_the_same(load):
     for name, shapes, options in layers["CASES"].values():
         ours, theirs = (layers["_runs"](getattr(library, name), shapes, options) for library in (F, torch.nn.functional))
         torch.testing.assert_close(ours["forward"](), theirs["forward"]())
+
+
+def test_pillow_draws_the_same_scenes(load):
+    world = load("world.py")
+    scenes = sample(60, seed=3, objects=(0, 6), noise=0)
+    image, mask, box = (torch.from_numpy(found) for found in world["pillow"](scenes, world["backgrounds"](scenes), None))
+    assert (image - scenes.image).abs().mean() < 0.01
+    assert (mask & scenes.mask).sum() > 0.9 * (mask | scenes.mask).sum()
+    assert (box - scenes.box).abs().max() <= 1
+
+
+def test_each_sequence_and_each_attention_and_its_rival_compute_the_same(load):
+    recurrent = load("recurrent.py")
+    for ours, theirs, layer, states, *_ in recurrent["SEQUENCES"].values():
+        mine, rival = (recurrent["_sequence"](operation, layer, states) for operation in (ours, theirs))
+        torch.testing.assert_close(mine["forward"](), rival["forward"](), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(mine["forward + backward"](), rival["forward + backward"](), rtol=1e-3, atol=1e-3)
+    rival = torch.nn.functional.scaled_dot_product_attention
+    for size in recurrent["HEADS"].values():
+        mine, rivals = (recurrent["_attention"](f, size) for f in (recurrent["scaled_dot_product_attention"], rival))
+        torch.testing.assert_close(mine["forward"](), rivals["forward"](), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(mine["forward + backward"](), rivals["forward + backward"](), rtol=1e-3, atol=1e-4)
 
 
 def test_the_report_has_a_row_for_each_measurement_and_no_date(load):

@@ -103,7 +103,7 @@ class Scenes:
         return captions(self, template)
 
     def questions(self, kinds=None, per_scene=1, **words):
-        """Questions with answers; ``words``: shapes, colours, sizes as given to ``sample``. See ``mmlearn.data.world.questions``."""
+        """Questions with answers; words: shapes, colours, sizes, as given to ``sample``. See ``mmlearn.data.world.questions``."""
         from .questions import questions
 
         return questions(self, kinds, per_scene, **words)
