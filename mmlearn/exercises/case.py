@@ -162,8 +162,17 @@ def describe(case, name, signature):
         if isinstance(value, torch.Tensor):
             lines.append(f"  {key}: {describe_value(value, indent=4)}")
         elif tensors(value):
-            lines += [f"  {key}[{i}]: {describe_value(t, indent=4)}" for i, t in enumerate(tensors(value))]
+            lines += [f"  {place}: {describe_value(part, indent=4)}" for place, part in _parts(key, value)]
     return "\n".join(lines)
+
+
+def _parts(name, value):
+    """What nested tuples, lists and dicts hold, each with its place: ``("samples[0]['image']", tensor)``, None included."""
+    if not isinstance(value, (tuple, list, dict)):
+        yield name, value
+        return
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _parts(f"{name}[{key!r}]", item)
 
 
 def describe_value(value, indent=2):

@@ -109,11 +109,17 @@ def _compare_tensors(got, expected, tolerance, noise, whose):
     elif got.dtype != expected.dtype:
         floats = got.is_floating_point() and expected.is_floating_point()
         made = str(torch.get_default_dtype()).removeprefix("torch.")
-        hint = (
-            f"keep the dtype of the input: `torch.zeros(…)` takes the default dtype, here {made}; `x.new_zeros(…)` takes x's"
-            if floats
-            else ""
-        )
+        if floats:
+            hint = (
+                f"keep the dtype of the input: `torch.zeros(…)` takes the default dtype, here {made}; `x.new_zeros(…)` takes x's"
+            )
+        elif expected.dtype == torch.bool:
+            hint = "a comparison such as `x > 0` gives True and False; `.bool()` converts"
+        elif got.is_floating_point():
+            whole = dtype_name(expected.dtype)
+            hint = f"`torch.zeros(…)` makes {made} where whole numbers are asked for: say `dtype=torch.{whole}`, or convert"
+        else:
+            hint = ""
         kinds = f"{dtype_name(got.dtype)}, expected {dtype_name(expected.dtype)}"
         yield "dtype", f"the values are right, but the dtype of {whose} is {kinds}", hint
 

@@ -26,6 +26,8 @@ USUAL = [
      "A reshape must keep the number of values. Multiply the sizes you ask for and compare."),
     (RuntimeError, r"same dtype|expected scalar type|dtypes match|should be the same|can't be cast to the desired|Found dtype",
      "Two dtypes meet. A new tensor should take its dtype from the input: `torch.zeros(…, dtype=x.dtype)`, `x.new_zeros(…)`."),
+    (RuntimeError, r"out of bounds for storage",
+     "The strides reach beyond the end of memory: check the size first, then the strides."),
     (RuntimeError, r"negative dimension|must be non-negative|maximum size for tensor at dimension|greater than actual input size",
      "The output size came out too small or negative. Check its formula, and that the padding was added."),
     (RuntimeError, r"equal size|Sizes of tensors must match|same number of dimensions",

@@ -7,6 +7,9 @@ each operation.
 Layers        conv2d, conv_transpose2d, linear, max_pool2d, avg_pool2d, adaptive_avg_pool2d, batch_norm, layer_norm, dropout,
               embedding, unfold, fold
 Activations   relu, sigmoid, tanh, gelu, silu, softmax, log_softmax
+Recurrent     rnn_tanh, lstm, gru (whole sequences), rnn_tanh_cell, lstm_cell, gru_cell, and their recurrences: the steps without
+              the inputs' products
+Attention     scaled_dot_product_attention, multi_head_attention, attention_weights, sinusoidal_positions, rotary_positions
 Losses        cross_entropy, mse_loss, binary_cross_entropy_with_logits, kl_div, gaussian_kl, skip_gram_negative_sampling
 Sampling      reparameterised_sample
 Training      sgd_momentum, rmsprop, adam, adamw; clip_grad_norm, clip_grad_value; xavier_uniform, xavier_normal, kaiming_uniform,
@@ -32,6 +35,12 @@ from mmlearn.ops.activation import (
     tanh_backward,
 )
 from mmlearn.ops.adaptive_pooling import adaptive_avg_pool2d, adaptive_avg_pool2d_backward
+from mmlearn.ops.attention import (
+    AttentionGradients,
+    attention_weights,
+    scaled_dot_product_attention,
+    scaled_dot_product_attention_backward,
+)
 from mmlearn.ops.by_hand import differentiated_by, torch_gradients
 from mmlearn.ops.clipping import ClippedGradients, clip_grad_norm, clip_grad_value
 from mmlearn.ops.convolution import Conv2dGradients, conv2d, conv2d_backward, conv2d_flops, conv2d_input, conv2d_weight
@@ -69,6 +78,8 @@ from mmlearn.ops.initialisers import (
 )
 from mmlearn.ops.linear import LinearGradients, linear, linear_backward
 from mmlearn.ops.loss import LossGradients, cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
+from mmlearn.ops.lstm import lstm_cell, lstm_cell_backward, lstm_recurrence, lstm_recurrence_backward
+from mmlearn.ops.multi_head import multi_head_attention
 from mmlearn.ops.normalisation import (
     BatchNormGradients,
     LayerNormGradients,
@@ -91,6 +102,20 @@ from mmlearn.ops.optimisers import (
 )
 from mmlearn.ops.patches import conv_output_size, fold, fold_backward, taps, unfold, unfold_backward
 from mmlearn.ops.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from mmlearn.ops.positions import rotary_positions, rotary_positions_backward, sinusoidal_positions
+from mmlearn.ops.recurrent import (
+    CellGradients,
+    RecurrenceGradients,
+    gru_cell,
+    gru_cell_backward,
+    gru_recurrence,
+    gru_recurrence_backward,
+    rnn_tanh_cell,
+    rnn_tanh_cell_backward,
+    rnn_tanh_recurrence,
+    rnn_tanh_recurrence_backward,
+)
+from mmlearn.ops.sequences import gru, lstm, rnn_tanh
 from mmlearn.ops.shapes import broadcast_shape, contiguous_strides, element_offset, matmul_flops
 from mmlearn.ops.smooth_activations import gelu, gelu_backward, silu, silu_backward
 from mmlearn.ops.smoothing import gaussian_blur, gaussian_kernel, noise_gain
@@ -106,7 +131,9 @@ from mmlearn.ops.transposed import (
 __all__ = [
     "AdamState",
     "AdamStep",
+    "AttentionGradients",
     "BatchNormGradients",
+    "CellGradients",
     "ClippedGradients",
     "Conv2dGradients",
     "ConvTranspose2dGradients",
@@ -117,6 +144,7 @@ __all__ = [
     "LayerNormGradients",
     "LinearGradients",
     "LossGradients",
+    "RecurrenceGradients",
     "RmspropState",
     "RmspropStep",
     "SampleGradients",
@@ -128,6 +156,7 @@ __all__ = [
     "adamw",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "attention_weights",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
@@ -174,6 +203,11 @@ __all__ = [
     "gelu",
     "gelu_backward",
     "gradcheck",
+    "gru",
+    "gru_cell",
+    "gru_cell_backward",
+    "gru_recurrence",
+    "gru_recurrence_backward",
     "insert_zeros",
     "kaiming_normal",
     "kaiming_uniform",
@@ -186,11 +220,17 @@ __all__ = [
     "linear_backward",
     "log_softmax",
     "log_softmax_backward",
+    "lstm",
+    "lstm_cell",
+    "lstm_cell_backward",
+    "lstm_recurrence",
+    "lstm_recurrence_backward",
     "matmul_flops",
     "max_pool2d",
     "max_pool2d_backward",
     "mse_loss",
     "mse_loss_backward",
+    "multi_head_attention",
     "noise_gain",
     "numerical_gradient",
     "relu",
@@ -198,11 +238,21 @@ __all__ = [
     "reparameterised_sample",
     "reparameterised_sample_backward",
     "rmsprop",
+    "rnn_tanh",
+    "rnn_tanh_cell",
+    "rnn_tanh_cell_backward",
+    "rnn_tanh_recurrence",
+    "rnn_tanh_recurrence_backward",
+    "rotary_positions",
+    "rotary_positions_backward",
+    "scaled_dot_product_attention",
+    "scaled_dot_product_attention_backward",
     "sgd_momentum",
     "sigmoid",
     "sigmoid_backward",
     "silu",
     "silu_backward",
+    "sinusoidal_positions",
     "skip_gram_negative_sampling",
     "skip_gram_negative_sampling_backward",
     "softmax",

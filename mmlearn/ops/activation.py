@@ -9,7 +9,10 @@ from mmlearn.ops.by_hand import differentiated_by
 
 
 def relu_backward(grad_output, input):
-    """dX = dY · [x > 0]: the gradient passes where x > 0 and nowhere else, not at x = 0 either, as in torch. All shapes equal."""
+    """dX = dY · [x > 0]: the gradient passes where x > 0 and nowhere else — Eq. 2.6.
+
+    Not at x = 0 either, as in torch. All shapes equal.
+    """
     check_grad_output(grad_output, input.shape)
     return grad_output * (input > 0)
 
@@ -26,7 +29,10 @@ def relu(input, inplace=False):
 
 
 def sigmoid_backward(grad_output, input, output=None):
-    """dX = dY · σ(x)(1 − σ(x)). All shapes equal; output: σ(x), when it is known already."""
+    """dX = dY · σ(x)(1 − σ(x)) — Eq. 2.7.
+
+    All shapes equal; output: σ(x), when it is known already.
+    """
     check_grad_output(grad_output, input.shape)
     probability = sigmoid(input) if output is None else output
     return grad_output * probability * (1 - probability)
@@ -44,7 +50,10 @@ def sigmoid(input):
 
 
 def tanh_backward(grad_output, input, output=None):
-    """dX = dY · (1 − tanh²x). All shapes equal; output: tanh x, when it is known already."""
+    """dX = dY · (1 − tanh²x) — Eq. 2.8.
+
+    All shapes equal; output: tanh x, when it is known already.
+    """
     check_grad_output(grad_output, input.shape)
     return grad_output * (1 - (tanh(input) if output is None else output) ** 2)
 
@@ -82,7 +91,7 @@ def _converted(input, dim, dtype):
 
 
 def softmax_backward(grad_output, input, dim=None, _stacklevel=3, dtype=None, output=None):
-    """dX = p ⊙ (dY − Σ_k dY_k p_k), with p = softmax(x): the Jacobian diag(p) − p pᵀ applied without building it.
+    """dX = p ⊙ (dY − Σ_k dY_k p_k), with p = softmax(x): the Jacobian diag(p) − p pᵀ applied without building it — Eq. 2.12.
 
     grad_output: input's shape   input, dim, dtype: as given to softmax   output: p, when it is known already
     """
@@ -95,7 +104,9 @@ def softmax_backward(grad_output, input, dim=None, _stacklevel=3, dtype=None, ou
 
 @differentiated_by(softmax_backward)
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
-    """p_k = e^(x_k) / Σ_j e^(x_j) along ``dim``; the largest x is subtracted first, which changes nothing but prevents overflow.
+    """p_k = e^(x_k) / Σ_j e^(x_j) along ``dim`` — Eq. 2.11.
+
+    The largest x is subtracted first, which changes nothing but prevents overflow.
 
     input: any shape   dim: the axis that sums to one   dtype: computes in this one   returns: the same shape
 

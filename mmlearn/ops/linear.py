@@ -17,7 +17,7 @@ class LinearGradients(NamedTuple):
 
 
 def linear_backward(grad_output, input, weight, bias=None, output_mask=(True, True, True)):
-    """dX = dY·W,  dW = dYᵀ·X,  db = Σ dY, the sums over everything in front of the features.
+    """dX = dY·W,  dW = dYᵀ·X,  db = Σ dY, the sums over everything in front of the features — Eq. 2.10.
 
     grad_output: (…, K)   input: (…, D)   weight: (K, D)   output_mask: which of the three to compute
     returns: LinearGradients(input, weight, bias)

@@ -97,7 +97,7 @@ def cross_entropy_backward(
     reduction="mean",
     label_smoothing=0.0,
 ):
-    """dX = (p − y)/N for the mean over N examples, with p = softmax(x) and y the target's probabilities.
+    """dX = (p − y)/N for the mean over N examples, with p = softmax(x) and y the target's probabilities — Eq. 2.14.
 
     With class weights w it is p·Σ_k w_k y_k − w ⊙ y, divided by the sum of the target classes' weights.
     grad_output: () or, with reduction='none', the target's shape   input: (N, K, …)   target: as in cross_entropy
@@ -125,7 +125,9 @@ def cross_entropy(
     reduction="mean",
     label_smoothing=0.0,
 ):
-    """L = −Σ_k y_k log p_k with p = softmax(x), averaged over the examples. A drop-in for torch.nn.functional.cross_entropy.
+    """L = −Σ_k y_k log p_k with p = softmax(x), averaged over the examples — Eq. 2.13.
+
+    A drop-in for torch.nn.functional.cross_entropy.
 
     input: logits (N, K), (N, K, …) or (K,)   target: class indices (N,), (N, …), () or probabilities of input's shape
     weight: (K,) or None   ignore_index: a class index that does not count   label_smoothing: Szegedy et al. 2016
@@ -151,8 +153,9 @@ def cross_entropy(
 
 
 def mse_loss_backward(grad_output, input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """dX = 2w(x − t)/n for the mean over n numbers (weighted: n = Σ w), and dT = −dX. All shapes equal.
+    """dX = 2w(x − t)/n for the mean over n numbers (weighted: n = Σ w), and dT = −dX — Eq. 2.15.
 
+    All shapes equal.
     grad_output: () or, with reduction='none', input's shape   returns: LossGradients(input, target)
     """
     check_grad_output(grad_output, input.shape if reduction == "none" else ())

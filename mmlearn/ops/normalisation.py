@@ -197,7 +197,7 @@ def _normalise_rows(rows, eps):
 
 
 def layer_norm_backward(grad_output, input, normalized_shape, weight=None, bias=None, eps=1e-5, output_mask=(True, True, True)):
-    """dX = (1/σ) · (G − mean(G) − x̂ · mean(G ⊙ x̂)) with G = γ ⊙ dY,  dγ = Σ dY ⊙ x̂,  dβ = Σ dY.
+    """dX = (1/σ) · (G − mean(G) − x̂ · mean(G ⊙ x̂)) with G = γ ⊙ dY,  dγ = Σ dY ⊙ x̂,  dβ = Σ dY — Eq. 2.17.
 
     The means are over the normalised axes of one example, the sums over the examples.
     grad_output: input's shape   the rest: as given to layer_norm   output_mask: which of (input, weight, bias) to compute
@@ -229,7 +229,7 @@ def layer_norm_backward(grad_output, input, normalized_shape, weight=None, bias=
 
 @differentiated_by(layer_norm_backward)
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
-    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, each example by its own mean and variance (Ba, Kiros and Hinton 2016).
+    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, each example by its own mean and variance — Eq. 2.16 (Ba, Kiros and Hinton 2016).
 
     A drop-in for torch.nn.functional.layer_norm: no batch, no running estimates, the same in training and in use.
     input: (…, D)   normalized_shape: (D,), or the sizes of several last axes   weight γ, bias β: normalized_shape or None

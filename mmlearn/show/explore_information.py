@@ -198,7 +198,7 @@ def _shown(axes, shown):
     write(axes, left, y, "label", 12.5, MUTED, "left")
     for word, flipped in zip(shown.label, shown.flipped, strict=True):
         write(axes, left + 48, y, word, 13, COLOURS.vermilion if flipped else INK, "left", "bold")
-        what = "flipped by the noise" if flipped else "as it is"
+        what = "flipped" if flipped else "true"
         write(axes, left + 56 + width_of(word, 13, "bold"), y, what, 11.5, COLOURS.vermilion if flipped else MUTED, "left")
         y += 22
 

@@ -35,7 +35,7 @@ from mmlearn.show.pieces import (
     write_many,
 )
 from mmlearn.show.scans import draw_distances
-from mmlearn.show.scene_grids import _some
+from mmlearn.show.scene_grids import check_scenes
 from mmlearn.show.style import COLOURS, HAIRLINE, INK, MUTED, text_on
 from mmlearn.show.widgets import interactive
 
@@ -44,7 +44,6 @@ _PANEL = 340  # CSS pixels of each of the two columns
 _SIDE = 160  # of the pictures
 _PATCH = 5  # pixels along a side of the patch that is printed as numbers
 _STRIP = "#eceff2"
-_SENSES = ("image", "words", "sound", "spectrogram", "scan")
 
 
 def senses(scenes, n=0, *, rays=64, alt=None, caption=None):
@@ -63,7 +62,7 @@ def senses(scenes, n=0, *, rays=64, alt=None, caption=None):
 def senses_explorer(*, scene=7, objects=3, noise=0.03, size=64, seed=0):
     """Display the four senses of a scene of the world, with controls for which scene, how many objects, noise and picture size.
 
-    Noise changes the pixels alone; a larger picture costs four times as many of them; more objects cost more words, and not one
+    Noise changes the pixels alone; a picture twice as wide has four times as many; more objects cost more words, and not one
     byte of sound. The handle's ``state`` holds the tensors image (3, H, H), ids (T,), sound (2, S), spectrogram (n_mels, frames),
     distance (R,), and their words and places.
     """
@@ -90,7 +89,7 @@ def sensed(scenes, n=0, rays=64):
     from mmlearn.data.audio import log_mel
     from mmlearn.data.text import tokens
 
-    count = _some(scenes, "scenes")
+    count = check_scenes(scenes)
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or not -count <= n < count:
         raise ValueError(f"n must be one of the {count_of(count, 'scene')}, 0 to {count - 1}; got {n!r}")
     one = scenes[int(n)].to("cpu")

@@ -110,9 +110,9 @@ def rules(axes, lines, colour=MUTED, width=1.0, alpha=1.0, zorder=3):
     )
 
 
-def with_halo(axes, lines, colour="white", width=1.6, halo=3.4, closed=False, zorder=4):
+def with_halo(axes, lines, colour="white", width=1.6, halo=3.4, zorder=4):
     """Lines that show on any picture: bright on a dark border. lines: [(points, 2)] in CSS pixels."""
-    lines = [np.asarray([*line, line[0]] if closed else line, dtype=float) for line in lines]
+    lines = [np.asarray(line, dtype=float) for line in lines]
     for paint, thick, above in ((INK, halo, 0), (colour, width, 0.1)):
         style = {"colors": paint, "linewidths": thick * POINTS, "capstyle": "round", "joinstyle": "round"}
         axes.add_collection(LineCollection(lines, zorder=zorder + above, **style))
@@ -189,34 +189,36 @@ def pitch_axis(axes, box, bands, low, high, size=11):
     write_many(axes, labels, size, MUTED)
 
 
-def time_axis(axes, box, seconds, size=11, unit=" s"):
+def time_axis(axes, box, seconds, size=11):
     """Seconds below a box that spans so many of them."""
     step = next((step for step in (0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 30, 60) if seconds / step <= 5), seconds)
     values = np.arange(0, seconds * 1.0001, step)
     x = box.left + (box.right - box.left) * values / seconds
     rules(axes, [((place, box.bottom), (place, box.bottom + 4)) for place in x], MUTED, 0.8)
-    texts = [f"{value:g}" + (unit if value == 0 else "") for value in values]
+    texts = [f"{value:g}" + (" s" if value == 0 else "") for value in values]
     write_many(
         axes, [(place, box.bottom + 6 + size / 2, text, "center") for place, text in zip(x, texts, strict=True)], size, MUTED
     )
 
 
-def draw_fan(axes, distance, angle, box, sensor=(0.5, 1.0), colour=COLOURS.vermilion):
+def draw_fan(axes, distance, angle, box):
     """The rays of a range scan over a picture; hits end in a dot, misses run pale to the picture's edge.
 
     distance, angle: (R,), image widths and radians. returns: the ends of the rays, (R, 2) in CSS pixels.
     """
+    from mmlearn.data.world.scan import SENSOR
+
     side = box.right - box.left
-    start = np.array([box.left + sensor[0] * side, box.top + sensor[1] * side])
+    start = np.array([box.left + SENSOR[0] * side, box.top + SENSOR[1] * side])
     step = np.stack([np.cos(angle), -np.sin(angle)], 1)  # (R, 2)
     reached = np.isfinite(distance)
     leave = np.minimum(np.abs(0.5 / np.where(step[:, 0] == 0, 1e-9, step[:, 0])), 1 / np.maximum(-step[:, 1], 1e-9))
     ends = start + np.where(reached, distance, leave)[:, None] * side * step
     lines = np.stack([np.broadcast_to(start, ends.shape), ends], 1)  # (R, 2, 2)
     axes.add_collection(LineCollection(lines[~reached], colors="#a9adb1", linewidths=0.8 * POINTS, zorder=3))
-    axes.add_collection(LineCollection(lines[reached], colors=colour, linewidths=1.1 * POINTS, zorder=3.1))
+    axes.add_collection(LineCollection(lines[reached], colors=COLOURS.vermilion, linewidths=1.1 * POINTS, zorder=3.1))
     dots(axes, ends[reached], 2.6, "white")
-    dots(axes, ends[reached], 1.8, colour)
+    dots(axes, ends[reached], 1.8, COLOURS.vermilion)
     dots(axes, start[None], 5, "white")
     dots(axes, start[None], 3.6, INK)
     return ends

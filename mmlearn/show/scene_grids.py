@@ -27,7 +27,7 @@ def scenes(
     alt: by default each scene in words, with the numbers of what is drawn into it.
     Raises ValueError without a scene, and when titles or captions are not one for each.
     """
-    count = _some(scenes, "scenes")
+    count = check_scenes(scenes)
     written = _sentences(captions, scenes, count)
     titles = None if titles is None else [str(title) for title in titles]
     if titles is not None and len(titles) != count:
@@ -177,15 +177,15 @@ def questions(scenes, questions, limit=6, *, width=150, caption=None):
     publish("".join(page), "\n".join(text))
 
 
-def _some(scenes, name):
+def check_scenes(scenes):
     """How many scenes there are, or an error that says what is there instead."""
     if not all(hasattr(scenes, part) for part in ("image", "present", "box")):
         raise ValueError(
-            f"{name} must be a Scenes, as mmlearn.data.world.sample draws them; got {type(scenes).__name__}: "
+            f"scenes must be a Scenes, as mmlearn.data.world.sample draws them; got {type(scenes).__name__}: "
             "plain pictures are shown by show.images"
         )
     if not len(scenes):
-        raise ValueError(f"{name} must hold at least one scene; got none")
+        raise ValueError("scenes must hold at least one scene; got none")
     finite(scenes.image[:1], "scenes.image", {4: "(N, 3, H, H)"})
     return len(scenes)
 

@@ -21,7 +21,7 @@ def examples(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             docstring = ast.get_docstring(node)
-            if docstring and ">>>" in docstring:
+            if any(doctest.SKIP not in example.options for example in doctest.DocTestParser().get_examples(docstring or "")):
                 name = f"{module}.{getattr(node, 'name', '')}".rstrip(".")
                 yield pytest.param(module, name, docstring, str(path), getattr(node, "lineno", 0), id=name)
 

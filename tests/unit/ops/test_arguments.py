@@ -203,6 +203,15 @@ WRONG = [  # (call, the argument that is wrong, words of what was given, words o
     (lambda: F.mse_loss(LOGITS, LOGITS, weight=LOGITS[0]), "weight", r"shape \(5,\)", r"\(3, 5\)"),
     (lambda: F.mse_loss(LOGITS, LOGITS, reduction=None), "reduction", "None", "'mean'"),
     (lambda: F.mse_loss_backward(LOGITS, LOGITS, LOGITS), "grad_output", r"shape \(3, 5\)", r"shape \(\)"),
+    # sequences and attention: the first of many, the others stand beside each operation's own tests
+    (lambda: F.rnn_tanh_cell(ROWS, ROWS[:2], MATRIX, MATRIX[:, :2]), "hx", r"shape \(2, 7\)", r"\(3, 2\): \(N, H\)"),
+    (lambda: F.gru_cell(ROWS, ROWS, MATRIX, MATRIX), "w_hh", r"shape \(2, 7\)", r"\(3·H, H\)"),
+    (lambda: F.lstm_cell(ROWS, ROWS, MATRIX, MATRIX), "hx", "Tensor", r"a pair of tensors \(h, c\)"),
+    (lambda: F.rnn_tanh_recurrence(ROWS, ROWS, MATRIX), "projected", r"shape \(3, 7\)", r"\(T, N, H\)"),
+    (lambda: F.gru_recurrence(ROWS, ROWS, MATRIX), "projected", r"shape \(3, 7\)", r"\(T, N, 3·H\)"),
+    (lambda: F.lstm_recurrence(ROWS, ROWS, ROWS, MATRIX), "projected", r"shape \(3, 7\)", r"\(T, N, 4·H\)"),
+    (lambda: F.scaled_dot_product_attention(ROWS, MATRIX, ROWS), "value", r"shape \(3, 7\)", r"\(…, 2, V\), as key is"),
+    (lambda: F.rotary_positions(ROWS), "input", r"shape \(3, 7\)", "an even number D of features"),
     # the check of gradients
     (lambda: F.numerical_gradient(torch.sin, LOGITS), "input", "float32", r"float64 .*\.double\(\)"),
     (lambda: F.numerical_gradient(torch.sin, 1.0), "input", "float", "float64 tensor"),

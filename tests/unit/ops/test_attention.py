@@ -130,6 +130,23 @@ def test_gradcheck_and_gradgradcheck(options):
     assert torch.autograd.gradgradcheck(function, variables)
 
 
+def test_an_input_that_was_broadcast_receives_the_sum():
+    inputs = [numbers(2, 1, 3, 4), numbers(5, 4, seed=1), numbers(3, 5, 2, seed=2), numbers(2, 1, 1, 5, seed=3)]
+    output = scaled_dot_product_attention(*inputs)
+    grads = scaled_dot_product_attention_backward(numbers(*output.shape, seed=9), *inputs)
+    variables = [tensor.clone().requires_grad_() for tensor in inputs]
+    weights = (variables[0] @ variables[1].mT / 2 + variables[3]).softmax(-1)
+    expected = torch.autograd.grad(weights @ variables[2], variables, numbers(*output.shape, seed=9))
+    torch.testing.assert_close(tuple(grads), expected)
+
+
+@pytest.mark.parametrize("scale", [0.0, -2.0, 1])
+def test_the_scale_may_be_any_number(scale):
+    query, key, value = case()
+    expected = (query @ key.mT * scale).masked_fill(torch.ones(3, 4, dtype=torch.bool).triu(1), -INF).softmax(-1) @ value
+    torch.testing.assert_close(scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale), expected)
+
+
 def test_torch_func_grad_works():
     inputs = case()
     ours, theirs = (
@@ -147,9 +164,6 @@ def test_the_signature_is_that_of_torch():
     assert [p.name for p in ours] == [argument.name for argument in theirs]
     defaults = [(p.default is not p.empty, None if p.default is p.empty else p.default) for p in ours]
     assert defaults == [(a.has_default_value(), a.default_value if a.has_default_value() else None) for a in theirs]
-
-
-# --- a query that may attend to nothing ---
 
 
 @pytest.mark.parametrize("kind", ["bool", "float"])
@@ -190,9 +204,6 @@ def test_without_keys_there_is_nothing_to_attend_to():
 def test_an_empty_batch_and_no_queries_give_empty_outputs():
     assert scaled_dot_product_attention(numbers(0, 3, 4), numbers(0, 2, 4), numbers(0, 2, 5)).shape == (0, 3, 5)
     assert scaled_dot_product_attention(numbers(2, 0, 4), numbers(2, 3, 4), numbers(2, 3, 5)).shape == (2, 0, 5)
-
-
-# --- what holds of it ---
 
 
 @settings(max_examples=40)
@@ -252,9 +263,6 @@ def test_equal_scores_average_the_values_and_one_large_score_picks_its_value():
     torch.testing.assert_close(scaled_dot_product_attention(torch.zeros(1, 4).double(), numbers(3, 4), value)[0], value.mean(0))
     keys = torch.eye(3, dtype=torch.float64)
     torch.testing.assert_close(scaled_dot_product_attention(1e4 * keys[1:2], keys, value), value[1:2])
-
-
-# --- dropout ---
 
 
 def test_dropout_draws_what_torch_draws_and_its_gradient_belongs_to_the_same_draw():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import mmlearn.ops as F
+from mmlearn.ops.gradient_check import best_step, central_difference_error
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,28 @@ def test_any_shape_and_layout_will_do_and_the_input_is_left_alone(shape):
     gradient = F.numerical_gradient(torch.square, x)
     torch.testing.assert_close(gradient, 2 * before)
     assert torch.equal(x, before)
+
+
+def test_the_error_is_what_theory_says_where_truncation_rules_and_below_it_where_rounding_does():
+    x = torch.tensor([0.3], dtype=torch.float64)
+    for step in (1e-2, 1e-3, 1e-4):
+        measured = (F.numerical_gradient(torch.exp, x, step=step) - torch.exp(x)).abs().item()
+        assert measured == pytest.approx(central_difference_error(step, math.exp(0.3), math.exp(0.3)), rel=0.02)
+    for step in (1e-7, 1e-9, 1e-11):
+        measured = (F.numerical_gradient(torch.exp, x, step=step) - torch.exp(x)).abs().item()
+        assert measured < 2 * central_difference_error(step, math.exp(0.3), math.exp(0.3))
+
+
+@pytest.mark.parametrize(("value", "third"), [(1.0, 1.0), (-3.0, 0.01), (1e-3, -50.0)])
+@pytest.mark.parametrize("epsilon", [2.0**-52, 2.0**-23])
+def test_no_step_beats_the_best(value, third, epsilon):
+    step = best_step(value, third, epsilon)
+    least = central_difference_error(step, value, third, epsilon)
+    assert all(central_difference_error(factor * step, value, third, epsilon) > least for factor in (0.5, 0.99, 1.01, 2))
+
+
+def test_a_step_and_a_third_derivative_without_an_answer_are_refused():
+    with pytest.raises(ValueError, match="step"):
+        central_difference_error(0, 1.0, 1.0)
+    with pytest.raises(ValueError, match="no step is too large"):
+        best_step(1.0, 0.0)

@@ -285,6 +285,17 @@ def kl_div(draw):
     return [input, target if log_target else target.exp()], {"reduction": reduction, "log_target": log_target}
 
 
+@st.composite
+def scaled_dot_product_attention(draw):
+    L, S, E, V = (draw(st.integers(1, 4)) for _ in range(4))
+    front = draw(st.lists(st.integers(1, 3), max_size=2))
+    query, key, value = (draw(tensors((*front, *size))) for size in ((L, E), (S, E), (S, V)))
+    causal, mask = draw(st.booleans()), None
+    if not causal:
+        mask = draw(st.one_of(st.none(), tensors((L, S)), tensors((L, S)).map(lambda numbers: numbers > 0)))
+    return [query, key, value, mask], {"is_causal": causal, "scale": draw(st.sampled_from([None, 0.5]))}
+
+
 CALLS = {
     "adaptive_avg_pool2d": adaptive_avg_pool2d(),
     "avg_pool2d": avg_pool2d(),
@@ -303,6 +314,7 @@ CALLS = {
     "max_pool2d": max_pool2d(),
     "mse_loss": mse_loss(),
     "relu": relu(),
+    "scaled_dot_product_attention": scaled_dot_product_attention(),
     "sigmoid": pointwise(),
     "silu": relu(),
     "softmax": softmax(),
@@ -410,7 +422,7 @@ def torch_parameters(name):
     if inspect.isfunction(function):
         parameters = inspect.signature(function).parameters.values()
         return [(parameter.name, parameter.default) for parameter in parameters]
-    line = next(line for line in function.__doc__.splitlines() if line.startswith(f"{name}("))
+    line = next(line for line in " ".join(function.__doc__.split()).split(" -> ") if line.startswith(f"{name}("))
     call = ast.parse(f"def {line.split(' -> ')[0]}: pass").body[0].args
     names = [argument.arg for argument in call.args]
     defaults = [inspect.Parameter.empty] * (len(names) - len(call.defaults)) + [ast.literal_eval(d) for d in call.defaults]

@@ -14,9 +14,6 @@ def numbers(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-# --- sinusoids ---
-
-
 @given(length=st.integers(0, 40), half=st.integers(1, 16))
 def test_sinusoids_are_those_of_transformers(length, half):
     from transformers.models.distilbert.modeling_distilbert import create_sinusoidal_embeddings
@@ -54,9 +51,6 @@ def test_no_two_of_many_positions_are_the_same_in_any_dtype():
         assert len(torch.unique(positions, dim=0)) == 512
     close = sinusoidal_positions(512, 64, dtype=torch.float64)
     torch.testing.assert_close(sinusoidal_positions(512, 64, dtype=torch.bfloat16).double(), close, rtol=0, atol=4e-3)
-
-
-# --- rotations ---
 
 
 @pytest.mark.parametrize("base", [10000.0, 500000.0])

@@ -136,9 +136,6 @@ def test_one_step_by_hand():
     assert (hidden.item(), cell.item()) == (pytest.approx(0.76159, abs=1e-5), 1.0)
 
 
-# --- recurrences ---
-
-
 def recurrence_case(name, T=4, N=3, H=2, seed=0):
     _, _, gates, states, bias = RECURRENCES[name]
     tensors = [numbers(T, N, gates * H, seed=seed), *(numbers(N, H, seed=seed + 1 + k) for k in range(states))]

@@ -10,7 +10,7 @@ from mmlearn import show
 from mmlearn.data import world
 from mmlearn.data.ceilings import ceilings
 from mmlearn.data.decomposition import decompose
-from mmlearn.show.explore_information import OFF, dialled, noise
+from mmlearn.show.explore_information import OFF, _draw, dialled, noise
 
 EPS = st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.4, 0.5])
 MAYBE = st.none() | EPS
@@ -105,6 +105,20 @@ def test_without_noise_no_bit_is_flipped(dial):
     for number in range(8):
         dial.set(example=number)
         assert not any(dial.state["shown"].flipped)
+
+
+@pytest.mark.parametrize(
+    "eps", [(0.0, 0.5, None, None), (0.5, 0.5, 0.5, 0.5), (0.49, 0.01, 0.45, None), (0.2, 0.0, None, 0.0), (0.0, 0.0, 0.0, 0.0)]
+)
+def test_no_word_leaves_the_figure(eps, published):
+    from mmlearn.show.figures import drawn
+
+    dial = show.information_dial(*eps, example=3)
+    fig = _draw(**dial.state)
+    height, width, _ = drawn(fig).shape
+    for text in fig.axes[0].texts:
+        box = text.get_window_extent()
+        assert min(box.x0, width - box.x1, box.y0, height - box.y1) >= 0, text.get_text()
 
 
 def test_every_control_says_what_it_is(dial):

@@ -8,7 +8,7 @@ import torch
 from mmlearn import show
 from mmlearn.data import world
 from mmlearn.data.audio import log_mel
-from mmlearn.show.explore_senses import sensed, telling_patch, weight
+from mmlearn.show.explore_senses import draw, sensed, telling_patch, weight
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,17 @@ def test_the_patch_lies_on_an_edge():
 def test_scenes_of_any_size_and_number_of_objects_are_shown(size, objects, published, pixels):
     show.senses(world.sample(1, seed=0, objects=objects, size=size), rays=16)
     assert pixels(published[0]["text/html"]).shape[1] == 2 * 720
+
+
+@pytest.mark.parametrize("objects", [1, 6])
+def test_no_word_leaves_the_figure(objects):
+    from mmlearn.show.figures import drawn
+
+    fig = draw(**sensed(world.sample(1, seed=1, objects=objects)))
+    height, width, _ = drawn(fig).shape
+    for text in fig.axes[0].texts:
+        box = text.get_window_extent()
+        assert min(box.x0, width - box.x1, box.y0, height - box.y1) >= 0, text.get_text()
 
 
 def test_an_empty_scene_is_shown(published):
