@@ -20,9 +20,22 @@ nothing. A tour:
     show.curves({"SGD": a, "Adam": b}, alt="…")               # several runs in one figure
     show.table(rows, header, caption="…")                     # an accessible table with aligned numbers
 
+    show.scenes(scenes, boxes=True, masks=True)               # the world's pictures; depth=True, captions=True
+    show.questions(scenes, scenes.questions())                # pictures beside their questions and answers
+    show.sound(scenes.sound()[0], listen=True)                # the waveform of each ear, and a player
+    show.spectrogram(data.log_mel(sound))                     # seconds against hertz
+    show.scan(scenes.scan(), scenes.image[0])                 # rays over the picture, distance by angle
+    show.clip(scenes.clip())                                  # a film strip with arrows
+    show.senses(scenes)                                       # one scene as pixels, words, sound and range scan
+
+    show.decomposition({"matching": task})                    # redundant, unique and synergistic bits as bars
+    show.measured_against_ceilings(measured, tasks)           # a dot for each seed, against what theory allows
+
     show.interactive(draw, alt, rank=(1, 8))                  # your own figure with sliders
     show.convolution_explorer(photo)                          # chapter 04: a kernel slides over a photograph
     show.gradient_footprint()                                 # chapter 05: where one output pixel's gradient lands
+    show.senses_explorer()                                    # chapter 01: other scenes, through every sense
+    show.information_dial()                                   # chapter 14: dial what a label needs; the ceilings move
 
 Colours: ``show.COLOURS`` is the categorical palette (``show.COLOURS.blue``, ``show.COLOURS[0]``), ``show.SEQUENTIAL`` and
 ``show.SIGNED`` name the colour maps for amounts and for signed values.
