@@ -857,7 +857,7 @@ def _zero_weight(labels, classes):
     return torch.where(counts > 0, len(labels) / (classes * counts), 0.0)
 
 
-_SHORT = "`torch.bincount(labels)` stops at the largest label that occurs, so the last class is not missed: give it `minlength=classes`"
+_SHORT = "`torch.bincount(labels)` stops at the largest label that occurs, so nobody notices that the last class is absent: give it `minlength=classes`"
 
 class_weights = Exercise(
     chapter="14",
@@ -924,7 +924,7 @@ class_weights = Exercise(
         ),
         Mistake(
             _unrefused(lambda labels, classes: labels.unique(return_counts=True)[1]),
-            "only the classes that occur are counted: when one is missing, all weights behind it slip to the wrong class",
+            "only the classes that occur are counted: when one is missing, the weights behind it slip to the wrong classes",
             "`torch.bincount(labels, minlength=classes)` has a place for every class.",
         ),
         Mistake(

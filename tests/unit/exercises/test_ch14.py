@@ -153,14 +153,14 @@ def test_collate():
 
 
 @pytest.mark.parametrize(
-    ("part", "change", "words"),
+    ("part", "change", "words", "hint"),
     [
-        (2, torch.Tensor.float, "the dtype of `words` is float32, expected int64"),
-        (3, torch.Tensor.float, "the dtype of `is_word` is float32, expected bool"),
-        (1, torch.Tensor.long, "the dtype of `has_image` is int64, expected bool"),
+        (2, torch.Tensor.float, "the dtype of `words` is float32, expected int64", "say `dtype=torch.int64`"),
+        (3, torch.Tensor.float, "the dtype of `is_word` is float32, expected bool", "a comparison such as `x > 0`"),
+        (1, torch.Tensor.long, "the dtype of `has_image` is int64, expected bool", "a comparison such as `x > 0`"),
     ],
 )
-def test_a_wrong_dtype_in_a_batch_is_named(part, change, words):
+def test_a_wrong_dtype_in_a_batch_is_named(part, change, words, hint):
     def answer(samples):
         batch = list(collate_with_pad_sequence(samples))
         batch[part] = change(batch[part])
@@ -168,6 +168,7 @@ def test_a_wrong_dtype_in_a_batch_is_named(part, change, words):
 
     result = ch14.collate.check(answer)
     assert words in result.message
+    assert hint in result.diagnosis
     assert result.mistake is None
 
 
@@ -183,12 +184,12 @@ def test_samples_that_are_filled_in_place_are_noticed():
 
 def test_a_value_error_counts_only_where_one_is_asked_for():
     def answer(samples):
-        one, two = samples  # a ValueError of Python's, where there are more samples
+        _one, _two = samples  # a ValueError of Python's, where there are more samples
         return collate_with_pad_sequence(samples)
 
     result = ch14.collate.check(answer)
     assert "stops with a ValueError" in result.message
-    assert "one, two = samples" in result.detail
+    assert "_one, _two = samples" in result.detail
 
 
 def test_a_batch_that_should_be_refused_and_is_not():
