@@ -48,7 +48,7 @@ def _call_window_view(answer, image, kernel_size, step=1, image_is="x"):
     view = look(x).copy_(image)
     windows = answer(view, kernel_size, step)
     if windows is None:
-        return None
+        return None  # a forgotten `return`, or an empty body
     memory = view.untyped_storage()
     begins = windows.data_ptr() - memory.data_ptr() if isinstance(windows, torch.Tensor) else -1
     return windows, 0 <= begins < memory.nbytes()
@@ -260,7 +260,33 @@ def _joined(a, b, join, fill=1):
 def _fitting(m, n):
     if m != n and 1 not in (m, n):
         raise ValueError
+    return _first_unless_1(m, n)
+
+
+def _larger_if_fitting(m, n):
+    return max(m, n, _fitting(m, n))
+
+
+def _first_unless_1(m, n):
     return n if m == 1 else m
+
+
+def _left_out_unless_fitting(m, n):
+    return _first_unless_1(m, n) if m == n or 1 in (m, n) else None
+
+
+def _misaligned(pairs, diagnosis, more=""):
+    """Pairs of the wrong lengths, in every style: which of the two is taken, and whether unequal ones are refused."""
+    unchecked = "Also, lengths that differ must be refused with a `ValueError`, unless one of them is 1."
+    larger = "Also, of 0 and 1 take 0, the length that is not 1."
+
+    def wrong(join):
+        return lambda a, b: tuple(n for n in (join(*pair) for pair in pairs(a, b)) if n is not None)
+
+    yield Mistake(wrong(_fitting), diagnosis, more)
+    yield Mistake(wrong(_larger_if_fitting), diagnosis, f"{more} {larger}".strip())
+    for join in (max, _first_unless_1, lambda m, n: _first_unless_1(n, m), _left_out_unless_fitting):
+        yield Mistake(wrong(join), diagnosis, f"{more} {unchecked}".strip())
 
 
 def _only_b_stretches(m, n):
@@ -315,26 +341,22 @@ broadcast_shape = Exercise(
     float32=False,
     solution=_broadcast_solution,
     mistakes=[
-        Mistake(
-            lambda a, b: tuple(_fitting(m, n) for m, n in zip_longest(a, b, fillvalue=1)),
+        *_misaligned(
+            lambda a, b: zip_longest(a, b, fillvalue=1),
             "aligned on the left: shapes are lined up on the right, and the shorter one is filled with 1 on its left",
+        ),
+        *_misaligned(
+            lambda a, b: zip(a, b, strict=False),
+            "aligned on the left, and `zip` stops at the end of the shorter shape: line them up on the right, and fill the shorter one with 1 on its left",
+        ),
+        *_misaligned(
+            lambda a, b: list(zip(a[::-1], b[::-1], strict=False))[::-1],
+            "`zip` stops at the end of the shorter shape, so the longer one loses its axes on the left",
+            "Fill the shorter one with 1, or use `itertools.zip_longest(…, fillvalue=1)`.",
         ),
         Mistake(
             lambda a, b: _joined(a, b, max),
             "the longer length is taken without a look: where lengths differ and neither is 1, raise a `ValueError`",
-        ),
-        Mistake(
-            lambda a, b: tuple(max(m, n) for m, n in zip_longest(a, b, fillvalue=1)),
-            "two things: shapes are lined up on the right, and lengths that differ must be refused unless one of them is 1",
-        ),
-        Mistake(
-            lambda a, b: tuple(_fitting(m, n) for m, n in zip(a, b, strict=False)),
-            "`zip` stops at the end of the shorter shape: fill it with 1 on its left first",
-        ),
-        Mistake(
-            lambda a, b: tuple(_fitting(m, n) for m, n in zip(a[::-1], b[::-1], strict=False))[::-1],
-            "`zip` stops at the end of the shorter shape, so the longer one loses its axes on the left",
-            "Fill the shorter one with 1, or use `itertools.zip_longest(…, fillvalue=1)`.",
         ),
         Mistake(
             lambda a, b: tuple(_fitting(m, n) for m, n in zip_longest(a[::-1], b[::-1], fillvalue=1)),
@@ -353,7 +375,7 @@ broadcast_shape = Exercise(
             "only the second shape is stretched: a length of 1 may stand in either",
         ),
         Mistake(
-            lambda a, b: _joined(a, b, lambda m, n: max(m, _fitting(m, n), n)),
+            lambda a, b: _joined(a, b, _larger_if_fitting),
             "a length of 0 with a length of 1 gives 0, not 1: take the length that is not 1, rather than the larger",
             "A batch without examples stays without examples. `torch.zeros(0) + torch.ones(1)` has shape (0,).",
         ),
@@ -473,6 +495,13 @@ def _refused_with(value):
     return loss
 
 
+def _all_pairs(prediction, target):
+    """What a half repaired loss still gives for some shapes; where the numbers of examples differ, that is another matter."""
+    if len(prediction) != len(target):
+        raise TypeError
+    return _mean_square(prediction.flatten()[:, None] - target.flatten())
+
+
 _ALL_PAIRS = "shapes $(N, 1)$ and $(N,)$ have met as $(N, N)$: every prediction is compared with every target"
 
 mean_squared_error = Exercise(
@@ -488,12 +517,10 @@ mean_squared_error = Exercise(
     mistakes=[
         *_wrong_losses(_ALL_PAIRS, "Bring both to $(N,)$ before you subtract.", line_up=lambda x: x),
         Mistake(
-            lambda prediction, target: _mean_square(prediction.flatten() - target),
-            "only the prediction is flattened: $(N,)$ and a target $(N, 1)$ still meet as $(N, N)$",
-        ),
-        Mistake(
-            lambda prediction, target: _mean_square(prediction - target.flatten()),
-            "the target is flattened and the prediction is not: $(N, 1)$ and $(N,)$ meet as $(N, N)$",
+            _all_pairs,
+            "in this call your subtraction still meets as $(N, N)$: one of the two is $(N, 1)$. Flatten both",
+            "`flatten()` makes $(N,)$ of $(N, 1)$, and leaves $(N,)$ as it is.",
+            partly=True,
         ),
         Mistake(
             lambda prediction, target: _mean_square(prediction - target[:, None]),
@@ -594,8 +621,13 @@ scores = Exercise(
         ),
         Mistake(_einsum("ntd,nsd->nst"), "the result is transposed: the words come before the regions, $(N, T, S)$"),
         Mistake(
+            _einsum("ntd,nsd"),
+            "without an arrow einsum sums every letter that appears twice, $n$ too, and sorts the rest. Write `->` and the axes of the result",
+        ),
+        Mistake(
             _einsum("ntd,nsd->ts"),
             "the examples are added up: $n$ is missing on the right of the arrow",
+            "Without an arrow the same happens: einsum then sums every letter that appears twice.",
         ),
         Mistake(
             _einsum("ntd,nsd->nt"),
@@ -677,11 +709,21 @@ class Device:
         return self.now
 
 
+class _AnotherClock:
+    """Stands for a number that `clock` had no part in, and that may differ from run to run."""
+
+    def __repr__(self):
+        return "a number that does not come from `clock`"
+
+
+_ANOTHER_CLOCK = _AnotherClock()
+
+
 def _call_seconds_per_call(answer, device, calls=10):
     device = replace(device)  # cold again
     seconds = answer(device.launch, device.synchronize, device.clock, calls)
-    measured = device.readings > 0 or not isinstance(seconds, float)
-    return seconds if measured else math.nan  # a number from another clock differs from run to run
+    unmeasured = device.readings == 0 and isinstance(seconds, (int, float, torch.Tensor))
+    return _ANOTHER_CLOCK if unmeasured else seconds
 
 
 def _seconds_per_call(work, synchronize, clock, calls=10):
@@ -785,7 +827,8 @@ seconds_per_call = Exercise(
         ),
         Mistake(
             lambda work, synchronize, clock, calls=10: 0.0,
-            "`clock()` is never read: a clock of your computer, such as `time.perf_counter`, knows nothing of the simulated device",
+            "your function must use the `clock` that it is given: `clock()` is never read",
+            "A clock of your computer, such as `time.perf_counter`, knows nothing of the simulated device.",
         ),
     ],
     hints=[
@@ -868,18 +911,45 @@ def _wrong_statistics(diagnosis, more="", constant=(True, False), **how):
             yield Mistake(_standardised(**how, correction=correction, safe=safe), diagnosis, words)
 
 
-def _against_columns(correction):
-    """Without keepdim the C means line up with the image's last axis, its width."""
+def _aligned(mean_shape, std_shape, dims=_PER_CHANNEL, of_test=lambda train, test: train, correction=0):
+    """Statistics in another shape than (1, C, 1, 1), which line up with other axes of the images."""
 
-    def standardise(train, test):
-        mean, std = train.mean(_PER_CHANNEL), train.std(_PER_CHANNEL, correction=correction)
-        std = torch.where(std > 0, std, 1)
-        return (train - mean) / std, (test - mean) / std
+    def scaled(part, source):
+        mean, std = source.mean(dims), source.std(dims, correction=correction)
+        if not std.all() or part.shape[1] == 1:
+            raise TypeError  # what becomes of σ = 0 is another matter, and a single channel meets every axis rightly
+        return (part - mean_shape(mean)) / std_shape(std)
 
-    return standardise
+    return lambda train, test: (scaled(train, train), scaled(test, of_test(train, test)))
+
+
+def _wrong_axis(diagnosis, more, *shapes, **how):
+    """The mistake in these shapes of mean and σ, with n and with n − 1, whatever is done about σ = 0."""
+    for mean_shape, std_shape in shapes:
+        yield Mistake(_aligned(mean_shape, std_shape, **how), diagnosis, more, partly=True)
+        wrong = _aligned(mean_shape, std_shape, **how, correction=1)
+        yield Mistake(wrong, diagnosis, f"{more} Also, {_UNBIASED}.", partly=True)
+
+
+def _as_it_is(numbers):
+    return numbers
+
+
+def _as_column(numbers):
+    return numbers[..., None]
+
+
+def _of_each_image(numbers):
+    return numbers[:, None, None, None]
+
+
+def _of_each_channel(numbers):
+    return numbers[:, None, None]
 
 
 _COLUMNS = "the C means have met the image's *columns*: write `keepdim=True`, so that they are $(1, C, 1, 1)$"
+
+_OWN_MEANS = "every image has a mean of its own: take it over all training images, too, `dim=(0, 2, 3)`"
 
 standardise = Exercise(
     chapter="01",
@@ -917,20 +987,52 @@ standardise = Exercise(
         ),
         *_wrong_statistics("divided by the variance: σ is its root", power=2),
         *_wrong_statistics("the mean is not subtracted", centre=0),
-        Mistake(
-            _against_columns(0),
+        *_wrong_axis(
             _COLUMNS,
             "Aligned on the right, $(C,)$ belongs to the width. That is an error, unless there happen to be as many columns as channels.",
+            (_as_it_is, _as_it_is),
+            (_as_it_is, _of_each_channel),
+            (_of_each_channel, _as_it_is),
         ),
-        Mistake(_against_columns(1), _COLUMNS, f"Also, {_UNBIASED}."),
+        *_wrong_axis(
+            "means of shape $(C, 1)$ have met the *rows*: with a single row the result grew. Means must be $(1, C, 1, 1)$",
+            "Shapes are aligned on the right, so $(C, 1)$ belongs to height and width. Write `keepdim=True`, or `[:, None, None]`.",
+            (_as_column, _as_column),
+            (_as_column, _of_each_channel),
+            (_of_each_channel, _as_column),
+        ),
+        *_wrong_axis(
+            "means of shape $(C, 1, 1, 1)$ have met the *images*: with a single image the result grew. Means must be $(1, C, 1, 1)$",
+            "Shapes are aligned on the right, so the first of four axes belongs to the images. Write `keepdim=True`.",
+            (_of_each_image, _of_each_image),
+        ),
         Mistake(
             _standardised(power=0),
             "only the mean is subtracted: divide by σ as well",
         ),
-        Mistake(
-            _standardised(dims=(2, 3), of_test=lambda train, test: test),
-            "every image has a mean of its own: take it over all training images, too, `dim=(0, 2, 3)`",
+        *_wrong_statistics(
+            _OWN_MEANS,
             "Then a bright image stays brighter than a dark one.",
+            dims=(2, 3),
+            of_test=lambda train, test: test,
+        ),
+        *_wrong_statistics(
+            _OWN_MEANS,
+            "Such means are $(N, C, 1, 1)$, and those of the training images do not fit another number of test images.",
+            dims=(2, 3),
+        ),
+        *_wrong_axis(
+            _OWN_MEANS,
+            "Also, such means are $(N, C)$ and have met rows and columns: write `keepdim=True`.",
+            (_as_it_is, _as_it_is),
+            dims=(2, 3),
+        ),
+        *_wrong_axis(
+            _OWN_MEANS,
+            "Also, such means are $(N, C)$ and have met rows and columns: write `keepdim=True`.",
+            (_as_it_is, _as_it_is),
+            dims=(2, 3),
+            of_test=lambda train, test: test,
         ),
         Mistake(
             lambda train, test: (_standardise(train, test)[0], test),
@@ -943,7 +1045,7 @@ standardise = Exercise(
         ),
         Mistake(
             _standardised(correction=1),
-            "σ is a little too large: `std` divides by n − 1 unless it is told otherwise, write `std(…, correction=0)`",
+            "your σ is a little too large: `std` divides by n − 1 unless it is told otherwise, write `std(…, correction=0)`",
             "n − 1 estimates the spread of a population from a sample. Here the training data's own spread shall become 1. With thousands of pixels nobody sees the difference.",
         ),
         Mistake(
@@ -1040,7 +1142,7 @@ gaussian_weights = Exercise(
         ),
         Mistake(
             _bell(lambda u, sigma: -(u**2) / (2 * sigma)),
-            "σ is not squared in the exponent: it is $-u^2 / 2\\sigma^2$",
+            "the σ in the exponent is not squared: it is $-u^2 / 2\\sigma^2$",
             "Without the square a unit would be left over, and an exponent has none.",
         ),
         Mistake(
@@ -1049,11 +1151,11 @@ gaussian_weights = Exercise(
         ),
         Mistake(
             _bell(lambda u, sigma: -u.abs() / (2 * sigma**2)),
-            "u is not squared: it is $-u^2 / 2\\sigma^2$",
+            "the offset $u$ is not squared: it is $-u^2 / 2\\sigma^2$",
         ),
         Mistake(
             _bell(lambda u, sigma: -u / (2 * sigma**2)),
-            "u is not squared, so the weights rise to one side: it is $-u^2 / 2\\sigma^2$",
+            "the offset $u$ is not squared, so the weights rise to one side: it is $-u^2 / 2\\sigma^2$",
         ),
         Mistake(
             _bell(lambda u, sigma: u**2 / (2 * sigma**2)),
@@ -1133,6 +1235,12 @@ def _mirrored(flip=lambda image: image.flip(-1), boxes=lambda x1, y1, x2, y2, H,
     return mirror
 
 
+def _upside_down(diagnosis, more, *boxes):
+    """Rows turned round in place of columns, with whatever became of the boxes."""
+    for moved in boxes:
+        yield Mistake(_mirrored(lambda image: image.flip(1), moved), diagnosis, more)
+
+
 def _box_by_box(image, boxes):
     W = image.shape[-1]
     return image.flip(-1), torch.stack([torch.stack([W - x2, y1, W - x1, y2]) for x1, y1, x2, y2 in boxes])
@@ -1185,13 +1293,30 @@ mirror = Exercise(
             _mirrored(boxes=lambda x1, y1, x2, y2, H, W: (W - x1 - x2, y1, x2, y2)),
             "the third number is taken for the box's width; it is the position of its right edge, $x_2$",
         ),
-        Mistake(
-            _mirrored(lambda image: image.flip(1), lambda x1, y1, x2, y2, H, W: (x1, H - y2, x2, H - y1)),
-            "this is upside down: left and right are to be exchanged, along the last axis",
+        *_upside_down(
+            "you mirrored top to bottom; left to right is asked",
+            "That is the image's last axis, and $x_1$ and $x_2$ of a box.",
+            lambda x1, y1, x2, y2, H, W: (x1, H - y2, x2, H - y1),
+            lambda x1, y1, x2, y2, H, W: (x1, H - y1, x2, H - y2),
+            lambda x1, y1, x2, y2, H, W: (x1, H - 1 - y2, x2, H - 1 - y1),
+            lambda x1, y1, x2, y2, H, W: (x1, H - 1 - y1, x2, H - 1 - y2),
+            lambda x1, y1, x2, y2, H, W: (x1, W - y2, x2, W - y1),
+            lambda x1, y1, x2, y2, H, W: (x1, W - y1, x2, W - y2),
         ),
-        Mistake(
-            _mirrored(lambda image: image.flip(1)),
+        *_upside_down(
             "the image is upside down: `flip(1)` turns round its rows, `flip(-1)` its columns",
+            "",
+            lambda x1, y1, x2, y2, H, W: (W - x2, y1, W - x1, y2),
+        ),
+        *_upside_down(
+            "the image is upside down: `flip(1)` turns round its rows, `flip(-1)` its columns",
+            "The boxes are not right yet, either: an edge at $x$ goes to $W - x$, left and right edge change places, and y stays.",
+            lambda x1, y1, x2, y2, H, W: (W - x2, H - y2, W - x1, H - y1),
+            lambda x1, y1, x2, y2, H, W: (W - x1, H - y1, W - x2, H - y2),
+            lambda x1, y1, x2, y2, H, W: (x1, y1, x2, y2),
+            lambda x1, y1, x2, y2, H, W: (W - x1, y1, W - x2, y2),
+            lambda x1, y1, x2, y2, H, W: (W - 1 - x2, y1, W - 1 - x1, y2),
+            lambda x1, y1, x2, y2, H, W: (W - 1 - x1, y1, W - 1 - x2, y2),
         ),
         Mistake(
             _mirrored(lambda image: image.flip(0)),

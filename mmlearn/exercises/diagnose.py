@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .calling import time_out, try_case
+from .calling import plain_call, time_out, try_case
 from .case import describe, named_arguments
 from .compare import differences
 from .failure import headline, students_line, usual_meaning, what_it_says
@@ -27,14 +27,15 @@ class Diagnosis:
 def diagnose(exercise, runs):
     """The `Diagnosis` of an answer that is wrong in at least one run; the smallest wrong case is the evidence."""
     wrong = [run for run in runs if not run.right]
-    shown = min(wrong, key=lambda run: run.case.size)
+    endless = any(time_out(run.outcome) for run in runs)
+    mistake, seen = (None, wrong) if endless else catalogued(exercise, runs)
+    shown = min(seen, key=lambda run: run.case.size)
     count = f"in {len(wrong)} of {len(runs)} test cases" if len(wrong) < len(runs) else f"in all {len(runs)} test cases"
     when = shared_property([run.case for run in runs], [not run.right for run in runs], exercise.signature, exercise.shapes)
     when = f"wrong exactly when {when}" if when else ""
-    mistake = None if any(time_out(run.outcome) for run in runs) else catalogued(exercise, runs)
     if mistake:
         words = f"Wrong {count}", mistake.diagnosis, _evidence(exercise, shown), mistake.why_more
-    elif any(time_out(run.outcome) for run in runs):
+    elif endless:
         words = _endless(exercise, runs[-1])
     elif shown.error is not None:
         words = _stopped(exercise, shown, count, when)
@@ -46,16 +47,38 @@ def diagnose(exercise, runs):
 
 
 def catalogued(exercise, runs):
-    """The first catalogued mistake that does on every case what the student's answer did, or None.
+    """The first catalogued mistake that does on every case what the student's answer did, or None; and the runs that show it.
 
-    First the dtype must agree too; then only shapes and values, so that a mistake made in float32 is still named.
+    First the dtype must agree too; then only shapes and values, so that a mistake made in float32 is still named; last those
+    mistakes that may show in a part of the cases.
     """
+    wrong = [run for run in runs if not run.right]
     tried = {mistake: [] for mistake in exercise.mistakes}
     for strict in (True, False):
         for mistake, outcomes in tried.items():
             if _does_the_same(exercise, mistake, runs, outcomes, strict):
-                return mistake
-    return None
+                return mistake, wrong
+    for mistake in exercise.mistakes:
+        seen = _seen_in(exercise, mistake, wrong) if mistake.partly else []
+        if seen:
+            return mistake, seen
+    return None, wrong
+
+
+def _seen_in(exercise, mistake, wrong):
+    """The wrong runs with the mistake's result; [] when a result is wrong in another way."""
+    seen = []
+    for run in wrong:
+        if run.error is not None:
+            continue
+        outcome = try_case(mistake.wrong, run.case, exercise.call, exercise.signature, exercise.time_limit)
+        if outcome.error is not None:
+            continue
+        gap = differences(run.outcome.value, outcome.value, exercise.returns, exercise.tolerance, exercise.noise)
+        if any(d.kind != "dtype" for d in gap):
+            return []
+        seen.append(run)
+    return seen
 
 
 def _does_the_same(exercise, mistake, runs, outcomes, strict):
@@ -104,7 +127,10 @@ def _differs(exercise, wrong, shown, count, when):
     relation = _relation(exercise, wrong, difference.part) if difference.kind in ("value", "shape") else ""
     relation += f" (`{difference.part}`)" if difference.part and relation else ""
     reason = "; ".join(filter(None, [relation or difference.hint, when]))
-    return f"{difference.text}, {count}", reason, _evidence(exercise, shown), _right_parts(exercise, wrong)
+    text = difference.text
+    if difference.kind == "nothing" and not difference.part and exercise.call is not plain_call:
+        text = "your function returned None"  # the results that the text lists are those of `call`, not the function's own
+    return f"{text}, {count}", reason, _evidence(exercise, shown), _right_parts(exercise, wrong)
 
 
 def _relation(exercise, wrong, part):
@@ -138,5 +164,7 @@ def _evidence(exercise, run):
     if run.error is not None:
         lines += ["", what_it_says(run.error), students_line(run.error)]
     for difference in run.differences[:2]:
+        if difference.got is None and difference.expected is None:
+            continue  # None in place of several results: there are no two values to compare
         lines += ["", difference.detail()]
     return "\n".join(lines).rstrip()

@@ -58,7 +58,8 @@ USUAL = [
     (TypeError, r"positional argument|unexpected keyword|multiple values|missing \d+ required",
      "A call hands over too many, too few or misnamed arguments. Compare it with the function's first line."),
     (ValueError, r"values to unpack",
-     "Left and right of `=` differ in number: `N, C, H, W = x.shape` needs a tensor with four dimensions."),
+     "Left and right of `=` differ in number: `N, C, H, W = x.shape` needs four dimensions, `a, b = x` goes along the first."),
+    (ValueError, r"step must be greater than zero|negative strides", "Torch has no negative strides; use `.flip(-1)`."),
     (ZeroDivisionError, r"", "A number is divided by 0: which size or sum is 0 for this input?"),
     (RecursionError, r"", "The function calls itself and never stops: is the case that ends it missing?"),
     (SystemExit, r"", "The function calls `exit()` or `sys.exit()`, which ends the program: use `return`."),
@@ -69,11 +70,25 @@ USUAL = [
 
 
 def usual_meaning(error):
-    """One sentence on what an exception usually means, or ""."""
+    """What an exception usually means, in a sentence or two, or ""."""
+    if isinstance(error, ValueError) and "values to unpack" in str(error) and (name := _unpacked_tensor(error)):
+        return f"`{name}` is a tensor, and `=` unpacks it along its first axis: use `{name}.unbind(-1)` for the last one."
     for types, pattern, meaning in USUAL:
         if isinstance(error, types) and re.search(pattern, str(error)):
             return meaning
     return ""
+
+
+def _unpacked_tensor(error):
+    """The name on the right of a student's line such as ``x1, y1, x2, y2 = boxes``, if it is a tensor's; else ""."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    told = traceback.extract_tb(error.__traceback__)
+    students = [(frame, line.line) for frame, line in zip(frames, told, strict=True) if is_students(line.filename)]
+    if not students:
+        return ""
+    frame, line = students[-1]
+    name = re.fullmatch(r"[^=]+=\s*(\w+)\s*(#.*)?", line or "")
+    return name[1] if name and hasattr(frame.f_locals.get(name[1]), "unbind") else ""
 
 
 def what_it_says(error):

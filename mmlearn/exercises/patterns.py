@@ -113,7 +113,7 @@ def _flipped(got, expected):
     words = {
         (-1,): "the last dimension (left to right)",
         (-2,): "the dimension before the last (top to bottom)",
-        (-2, -1): "the last two dimensions (turned by 180°)",
+        (-2, -1): "the last two dimensions: the right result, turned by 180°",
     }
     dims = [d for d in range(-expected.ndim, 0) if expected.shape[d] > 1][-4:]
     for count in range(1, len(dims) + 1):

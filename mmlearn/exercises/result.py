@@ -89,8 +89,10 @@ def _inline(text):
 
 
 def _sentence(text):
-    """With a capital at the front and a full stop at the end."""
-    return text and text[0].upper() + text[1:] + ("" if text[-1] in ".?!:" else ".")
+    """With a capital at the front, if a word stands there and not a symbol, and a full stop at the end."""
+    if re.match(r"a |[a-z]{2,}(?!\w|\.\w|[(\[=])", text):  # U, Σ or X-edges would name another thing than u, σ and x-edges
+        text = text[0].upper() + text[1:]
+    return text and text + ("" if text[-1] in ".?!:" else ".")
 
 
 def _block(summary, text):

@@ -4,7 +4,7 @@ import ast
 import inspect
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import progress
@@ -19,12 +19,15 @@ class Mistake:
     diagnosis  one sentence that names the mistake ("the kernel is flipped: that is convolution, not cross-correlation")
     why_more   further sentences, shown below it: why it happens, where to look
     example    when `wrong` is a predicate: an answer that it holds for, so that `verify` can try it
+    partly     for an `Exercise`: also named when an answer makes this mistake on some cases only, and no other mistake on those
+               that `wrong` does not refuse with an exception. The evidence is then a case on which it does
     """
 
     wrong: object
     diagnosis: str
     why_more: str = ""
     example: object = None
+    partly: bool = False
 
 
 class Task:
@@ -52,6 +55,9 @@ class Task:
         """Try an answer: ✓ passed, ✗ with the probable mistake, ○ not attempted yet. Never raises, except on Ctrl-C."""
         try:
             result = self.judge(answer)
+            if result.status == "failed" and callable(self.oracle) and not callable(answer):
+                used_again = "or was the name used again further down? Run your answer cell again"
+                result = replace(result, diagnosis=f"{result.diagnosis}; {used_again}")
         except Exception as error:
             where = inspect.getinnerframes(error.__traceback__)[-1]
             result = Result(

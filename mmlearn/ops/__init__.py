@@ -13,11 +13,14 @@ Attention     scaled_dot_product_attention, multi_head_attention, attention_weig
 Losses        cross_entropy, mse_loss, binary_cross_entropy_with_logits, kl_div, gaussian_kl, skip_gram_negative_sampling
 Sampling      reparameterised_sample
 Training      sgd_momentum, rmsprop, adam, adamw; clip_grad_norm, clip_grad_value; xavier_uniform, xavier_normal, kaiming_uniform,
-              kaiming_normal, xavier_variance, kaiming_variance, uniform_bound, fans, calculate_gain, derived_gain
+              kaiming_normal, output_variance, xavier_variance, kaiming_variance, uniform_bound, fans, calculate_gain,
+              derived_gain; learning_rate_bound, effective_learning_rate
 Gradients     conv2d_backward (and its parts conv2d_input, conv2d_weight), linear_backward, embedding_backward_sparse, …; to check
               them: gradcheck, numerical_gradient, torch_gradients
 For reading   correlate2d, convolve2d, conv2d_loops, conv2d_im2col, conv2d_toeplitz, toeplitz_matrix, conv2d_input_by_correlation,
               insert_zeros, conv_output_size, conv_transpose_output_size, conv2d_flops
+Graphs        evaluate, accumulate, paths, sum_over_paths, local_derivatives; vector_jacobian_product, jacobian_vector_product,
+              chain_products; broadcast_to and its gradient; best_step, central_difference_error
 Smoothing     gaussian_blur, gaussian_kernel, noise_gain
 Shapes        broadcast_shape, contiguous_strides, element_offset, matmul_flops
 """
@@ -41,6 +44,7 @@ from mmlearn.ops.attention import (
     scaled_dot_product_attention,
     scaled_dot_product_attention_backward,
 )
+from mmlearn.ops.broadcasting import broadcast_to, broadcast_to_backward
 from mmlearn.ops.by_hand import differentiated_by, torch_gradients
 from mmlearn.ops.clipping import ClippedGradients, clip_grad_norm, clip_grad_value
 from mmlearn.ops.convolution import Conv2dGradients, conv2d, conv2d_backward, conv2d_flops, conv2d_input, conv2d_weight
@@ -62,7 +66,7 @@ from mmlearn.ops.divergence import (
 )
 from mmlearn.ops.dropout import dropout, dropout_backward
 from mmlearn.ops.embedding import EmbeddingGradients, SparseRows, embedding, embedding_backward, embedding_backward_sparse
-from mmlearn.ops.gradient_check import numerical_gradient
+from mmlearn.ops.gradient_check import best_step, central_difference_error, numerical_gradient
 from mmlearn.ops.gradient_table import GradientRow, GradientTable, gradcheck
 from mmlearn.ops.initialisers import (
     calculate_gain,
@@ -71,11 +75,13 @@ from mmlearn.ops.initialisers import (
     kaiming_normal,
     kaiming_uniform,
     kaiming_variance,
+    output_variance,
     uniform_bound,
     xavier_normal,
     xavier_uniform,
     xavier_variance,
 )
+from mmlearn.ops.jacobian import chain_products, jacobian_vector_product, vector_jacobian_product
 from mmlearn.ops.linear import LinearGradients, linear, linear_backward
 from mmlearn.ops.loss import LossGradients, cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from mmlearn.ops.lstm import lstm_cell, lstm_cell_backward, lstm_recurrence, lstm_recurrence_backward
@@ -115,10 +121,12 @@ from mmlearn.ops.recurrent import (
     rnn_tanh_recurrence,
     rnn_tanh_recurrence_backward,
 )
+from mmlearn.ops.scalar_graph import accumulate, evaluate, local_derivatives, paths, sum_over_paths
 from mmlearn.ops.sequences import gru, lstm, rnn_tanh
 from mmlearn.ops.shapes import broadcast_shape, contiguous_strides, element_offset, matmul_flops
 from mmlearn.ops.smooth_activations import gelu, gelu_backward, silu, silu_backward
 from mmlearn.ops.smoothing import gaussian_blur, gaussian_kernel, noise_gain
+from mmlearn.ops.stability import effective_learning_rate, learning_rate_bound
 from mmlearn.ops.transposed import (
     ConvTranspose2dGradients,
     conv2d_input_by_correlation,
@@ -152,6 +160,7 @@ __all__ = [
     "SgdStep",
     "SkipGramGradients",
     "SparseRows",
+    "accumulate",
     "adam",
     "adamw",
     "adaptive_avg_pool2d",
@@ -161,10 +170,15 @@ __all__ = [
     "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "best_step",
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_backward",
     "broadcast_shape",
+    "broadcast_to",
+    "broadcast_to_backward",
     "calculate_gain",
+    "central_difference_error",
+    "chain_products",
     "clip_grad_norm",
     "clip_grad_value",
     "contiguous_strides",
@@ -189,10 +203,12 @@ __all__ = [
     "differentiated_by",
     "dropout",
     "dropout_backward",
+    "effective_learning_rate",
     "element_offset",
     "embedding",
     "embedding_backward",
     "embedding_backward_sparse",
+    "evaluate",
     "fans",
     "fold",
     "fold_backward",
@@ -209,6 +225,7 @@ __all__ = [
     "gru_recurrence",
     "gru_recurrence_backward",
     "insert_zeros",
+    "jacobian_vector_product",
     "kaiming_normal",
     "kaiming_uniform",
     "kaiming_variance",
@@ -216,8 +233,10 @@ __all__ = [
     "kl_div_backward",
     "layer_norm",
     "layer_norm_backward",
+    "learning_rate_bound",
     "linear",
     "linear_backward",
+    "local_derivatives",
     "log_softmax",
     "log_softmax_backward",
     "lstm",
@@ -233,6 +252,8 @@ __all__ = [
     "multi_head_attention",
     "noise_gain",
     "numerical_gradient",
+    "output_variance",
+    "paths",
     "relu",
     "relu_backward",
     "reparameterised_sample",
@@ -257,6 +278,7 @@ __all__ = [
     "skip_gram_negative_sampling_backward",
     "softmax",
     "softmax_backward",
+    "sum_over_paths",
     "tanh",
     "tanh_backward",
     "taps",
@@ -265,6 +287,7 @@ __all__ = [
     "unfold",
     "unfold_backward",
     "uniform_bound",
+    "vector_jacobian_product",
     "xavier_normal",
     "xavier_uniform",
     "xavier_variance",

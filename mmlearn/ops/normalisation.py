@@ -108,10 +108,11 @@ def batch_norm_backward(
     eps=1e-5,
     output_mask=(True, True, True),
 ):
-    """dX = (γ/σ) · (dY − mean(dY) − x̂ · mean(dY ⊙ x̂)),  dγ = Σ dY ⊙ x̂,  dβ = Σ dY; means and sums over a channel's numbers.
+    """dX = (γ/σ) · (dY − mean(dY) − x̂ · mean(dY ⊙ x̂)) — Eq. 3.11 (Ioffe and Szegedy 2015).
 
-    The two means are there because every number of the batch moves the batch's mean and variance. With training=False these are
-    constants, and dX = (γ/σ) · dY.
+    dγ = Σ dY ⊙ x̂ and dβ = Σ dY. Means and sums are over a channel's numbers; σ² here is its variance + ε. The two means are there
+    because every number of the batch moves the batch's mean and variance. With training=False these are constants, and
+    dX = (γ/σ) · dY.
     grad_output: input's shape   the rest: as given to batch_norm   output_mask: which of (input, weight, bias) to compute
     returns: BatchNormGradients(input, weight, bias); weight and bias are None when there was none.
     """
@@ -152,7 +153,9 @@ def _batch_norm(input, weight, bias, running, training, momentum, eps):
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
-    """y = γ · (x − μ)/√(σ² + ε) + β, channel by channel (Ioffe and Szegedy 2015). A drop-in for torch.nn.functional.batch_norm.
+    """y = γ · (x − μ)/√(σ² + ε) + β, channel by channel — Eq. 3.10 (Ioffe and Szegedy 2015).
+
+    A drop-in for torch.nn.functional.batch_norm.
 
     In training μ and σ² are the mean and the variance of the channel's n numbers in this batch, the variance divided by n; and
     the running estimates are changed in place: r ← (1 − momentum) · r + momentum · now, with the variance divided by n − 1.

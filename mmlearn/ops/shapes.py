@@ -6,7 +6,7 @@ from mmlearn.ops.arguments import require
 
 
 def broadcast_shape(*shapes):
-    """n_d = max over the shapes of their axis d, counted from the right, where all that are not 1 agree — Eq. 1.3.
+    """n_d = the common length of axis d, counted from the right, of all shapes where it is not 1; else 1 — Eq. 1.3.
 
     shapes: tuples of axis lengths   returns: tuple, the shape of an elementwise operation on tensors of these shapes
     An axis that a shape lacks on its left counts as 1. Raises ValueError where two lengths differ and neither is 1.

@@ -34,6 +34,7 @@ nothing. A tour:
     show.interactive(draw, alt, rank=(1, 8))                  # your own figure with sliders
     show.convolution_explorer(photo)                          # chapter 04: a kernel slides over a photograph
     show.gradient_footprint()                                 # chapter 05: where one output pixel's gradient lands
+    show.computation_graph()                                  # chapter 02: values forward, gradients backward
     show.senses_explorer()                                    # chapter 01: other scenes, through every sense
     show.information_dial()                                   # chapter 14: dial what a label needs; the ceilings move
 
@@ -60,6 +61,7 @@ _HOME = {
     "interactive": "widgets",
     "convolution_explorer": "explore_convolution",
     "gradient_footprint": "explore_gradient",
+    "computation_graph": "explore_graph",
     "scenes": "scene_grids",
     "questions": "scene_grids",
     "sound": "sounds",

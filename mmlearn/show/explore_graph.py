@@ -14,6 +14,7 @@ ACTIVATIONS = ("tanh", "sigmoid", "relu")
 INPUTS = ("x₁", "w₁", "x₂", "w₂", "t")
 _WIDTH, _HEIGHT = 720, 372
 _BOX = (64, 62)  # CSS pixels of a node
+_LEAVES = {("x₁", "y"): -12, ("x₁", "p₁"): 10}  # two edges of one node, apart from each other
 _FLOW = "#e2a381"  # vermilion, paler: arrows that numbers stand on
 
 
@@ -46,7 +47,8 @@ def computation_graph(x1=1.0, w1=-1.5, x2=0.8, w2=1.5, t=1.5, *, activation="tan
     Each node shows its value (blue) and ∂L/∂node (vermilion); each edge what flows back along it, which is the child's gradient
     times the local derivative, or that derivative. x₁ is used twice, so its gradient is the sum of what two edges bring.
 
-    x1, w1, x2, w2, t: from −2 to 2   activation: tanh, sigmoid or relu   edges: "what flows back", "local derivatives" or "nothing"
+    x1, w1, x2, w2, t: from −2 to 2   activation: tanh, sigmoid or relu
+    edges: "what flows back", "local derivatives" or "nothing"
     The handle's ``state`` holds values and gradients by node, and derivatives and flows by edge, (parent, child).
     """
     import ipywidgets
@@ -94,14 +96,14 @@ def _draw(values, gradients, derivatives, flows, activation, edges):
     fig, axes = canvas(_WIDTH, _HEIGHT)
     nodes = _layout(activation)
     most = max(*map(abs, flows.values()), 1.0)
-    for (parent, child), flow in flows.items():
-        _edge(axes, nodes[parent], nodes[child], abs(flow) / most)
+    for edge, flow in flows.items():
+        _edge(axes, *_ends(nodes, edge), abs(flow) / most)
     if edges != NOTHING:
-        for (parent, child), flow in flows.items():
-            shown, colour = (flow, COLOURS.vermilion) if edges == FLOWS else (derivatives[parent, child], INK)
-            place = 0.3 if (parent, child) == ("x₁", "y") else 0.5
-            x, y = _between(nodes[parent], nodes[child], place)
-            text = write(axes, x, y, _number(shown), 12, colour)
+        for edge, flow in flows.items():
+            shown, colour = (flow, COLOURS.vermilion) if edges == FLOWS else (derivatives[edge], INK)
+            (x0, y0), (x1, y1) = _ends(nodes, edge)
+            share = 0.3 if edge == ("x₁", "y") else 0.5
+            text = write(axes, x0 + share * (x1 - x0), y0 + share * (y1 - y0), _number(shown), 12, colour)
             text.set_zorder(6)
             text.set_bbox({"facecolor": CARD, "edgecolor": "none", "pad": 1.3})
     for name, node in nodes.items():
@@ -133,20 +135,14 @@ def _box(axes, node, name, value, gradient):
         write(axes, node.x, node.y - height / 2 - 11, node.formula, 12, MUTED).set_zorder(5)
 
 
-def _ends(parent, child):
-    """Where an edge leaves the parent and enters the child; the shortcut leaves a little higher than x₁'s other edge."""
-    out = -12 if child.y - parent.y < 70 < child.x - parent.x - 200 else 10 if child.y - parent.y > 70 else 0
-    return (parent.x + _BOX[0] / 2, parent.y + out), (child.x - _BOX[0] / 2, child.y)
+def _ends(nodes, edge):
+    """Where an edge leaves the parent's right side and enters the child's left."""
+    parent, child = (nodes[name] for name in edge)
+    return (parent.x + _BOX[0] / 2, parent.y + _LEAVES.get(edge, 0)), (child.x - _BOX[0] / 2, child.y)
 
 
-def _between(parent, child, share):
-    (x0, y0), (x1, y1) = _ends(parent, child)
-    return x0 + share * (x1 - x0), y0 + share * (y1 - y0)
-
-
-def _edge(axes, parent, child, strength):
+def _edge(axes, start, end, strength):
     """A grey line forward, and over it an arrow back whose width says how much flows."""
-    start, end = _ends(parent, child)
     axes.plot(*zip(start, end, strict=True), color=HAIRLINE, linewidth=1.6 * POINTS, zorder=1)
     if strength > 1e-3:
         head = 7 + 6 * strength

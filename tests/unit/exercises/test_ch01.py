@@ -1,6 +1,7 @@
 """Chapter 01: each mistake is named, right answers in other styles pass, and the right answers are those of other libraries."""
 
 import time
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -88,9 +89,24 @@ def test_windows_that_reach_beyond_the_image_show_the_99_that_lies_there():
     assert "Right already: `is a view`" in result.more
 
 
-def test_windows_that_are_no_tensor_are_named():
-    result = ch01.window_view.judge(lambda image, kernel_size, step=1: list(unfolded(image, kernel_size, step)))
-    assert "`windows` is a list, expected a tensor" in result.message
+@pytest.mark.parametrize(
+    ("convert", "kind"),
+    [(list, "a list"), (tuple, "a tuple"), (torch.Tensor.numpy, "a numpy array"), (lambda windows: (windows, True), "a tuple")],
+)
+def test_windows_that_are_no_tensor_are_named(convert, kind):
+    result = ch01.window_view.judge(lambda image, kernel_size, step=1: convert(unfolded(image, kernel_size, step)))
+    assert f"`windows` is {kind}" in result.message
+    assert "expected a tensor" in result.message
+    assert "results" not in result.message
+
+
+def test_windows_without_a_return_are_one_result():
+    def answer(image, kernel_size, step=1):
+        windows = unfolded(image, kernel_size, step)  # noqa: F841
+
+    text = str(ch01.window_view.judge(answer))
+    assert "Your function returned None, in all 9 test cases.\n  Is a `return` missing?" in text
+    assert "is a view" not in text
 
 
 def by_torch(a, b):
@@ -161,6 +177,37 @@ def test_a_value_error_in_the_wrong_place_shows_the_line_it_comes_from():
     assert "zip(a, b, strict=True)" in result.detail
 
 
+def filled_on_the_right(a, b):
+    return zip_longest(a, b, fillvalue=1)
+
+
+def filled_on_the_left(a, b):
+    return reversed(list(zip_longest(reversed(a), reversed(b), fillvalue=1)))
+
+
+def larger_unless_refused(m, n):
+    if m != n and m != 1 and n != 1:
+        raise ValueError("no")
+    return max(m, n)
+
+
+@pytest.mark.parametrize("join", [larger_unless_refused, max, lambda m, n: m if n == 1 else n, lambda m, n: n if m == 1 else m])
+@pytest.mark.parametrize("lengths", [zip, filled_on_the_right])
+def test_shapes_aligned_on_the_left_are_told_so_whatever_becomes_of_the_lengths(lengths, join):
+    result = ch01.broadcast_shape.judge(lambda a, b: [join(m, n) for m, n in lengths(a, b)])
+    assert result.diagnosis.startswith("aligned on the left")
+    assert "on the right" in result.diagnosis
+    assert "filled with 1 on its left" in result.diagnosis or "fill the shorter one with 1 on its left" in result.diagnosis
+    assert ("must be refused" in result.more) is (join is not larger_unless_refused)
+
+
+def test_zero_with_one_is_zero_in_the_cases_and_in_the_words():
+    right = {case.args: repr(expected) for case, expected in ch01.broadcast_shape._examples()}
+    assert right[(0,), (1,)] == "(0,)"
+    result = ch01.broadcast_shape.judge(lambda a, b: [larger_unless_refused(m, n) for m, n in filled_on_the_left(a, b)])
+    assert result.diagnosis.startswith("a length of 0 with a length of 1 gives 0, not 1")
+
+
 def as_columns(prediction, target):
     prediction, target = prediction.reshape(-1, 1), target.reshape(-1, 1)
     if prediction.shape != target.shape:
@@ -201,6 +248,43 @@ def test_a_number_of_examples_that_differs_must_be_refused_with_a_value_error():
     )
 
 
+def test_half_a_repair_is_told_in_a_call_in_which_it_still_fails():
+    def counted(subtract):
+        def answer(prediction, target):
+            if len(prediction) != len(target):
+                raise ValueError("how many?")
+            return subtract(prediction, target).square().mean()
+
+        return answer
+
+    def uncounted(subtract):
+        return lambda prediction, target: subtract(prediction, target).square().mean()
+
+    def columns_only(p, t):
+        return p.reshape(-1, 1) - t
+
+    halves = {
+        (3, 1): [lambda p, t: p - t.t(), lambda p, t: p - t.flatten(), lambda p, t: p - t.view(1, -1)],
+        (3,): [lambda p, t: p[:, None] - t, lambda p, t: p.squeeze() - t, lambda p, t: p.view(-1) - t, columns_only],
+        (4, 1): [lambda p, t: p.squeeze(1) - t, lambda p, t: p[:, 0] - t],
+    }
+    for shape, repairs in halves.items():
+        for repair in repairs:
+            for result in map(ch01.mean_squared_error.judge, (counted(repair), uncounted(repair))):
+                assert "In this call your subtraction still meets as $(N, N)$: one of the two is $(N, 1)$. Flatten both." in str(
+                    result
+                )
+                assert f"prediction: float64 {shape}" in result.detail
+                assert "expected: float64 ()" in result.detail
+
+
+def test_another_loss_is_not_taken_for_half_a_repair():
+    for reduce in (torch.sum, torch.amax):
+        result = ch01.mean_squared_error.judge(lambda p, t, reduce=reduce: reduce((p.squeeze(-1) - t).square()))
+        assert result.status == "failed"
+        assert result.mistake is None
+
+
 def one_by_one(words, regions):
     result = words.new_empty(len(words), words.shape[1], regions.shape[1])
     for n, t, s in np.ndindex(*result.shape):
@@ -214,6 +298,14 @@ def stretched(words, regions):
 
 def test_scores():
     verify(ch01.scores, also_right=[one_by_one, stretched, lambda words, regions: torch.einsum("btk,brk->btr", words, regions)])
+
+
+def test_an_einsum_without_an_arrow_is_told_what_it_sums():
+    result = ch01.scores.judge(lambda words, regions: torch.einsum("btd,bsd", words, regions))
+    assert "Without an arrow einsum sums every letter that appears twice, $n$ too, and sorts the rest." in str(result)
+    result = ch01.scores.judge(lambda words, regions: torch.einsum("bij,bkj", words, regions))  # sorted, they happen to be right
+    assert "the examples are added up" in result.diagnosis
+    assert "Without an arrow" in result.more
 
 
 def by_reading_later(work, synchronize, clock, calls=10):
@@ -269,7 +361,11 @@ def test_a_clock_of_the_computer_is_named_whatever_it_shows():
         synchronize()
         return (time.perf_counter() - start) / calls
 
-    assert "`clock()` is never read" in ch01.seconds_per_call.judge(answer).diagnosis
+    result = ch01.seconds_per_call.judge(answer)
+    assert result.diagnosis.startswith("your function must use the `clock` that it is given")
+    assert "time.perf_counter" in result.more
+    assert "got:      a number that does not come from `clock`" in result.detail
+    assert "nan" not in str(result)
 
 
 def by_sklearn(train, test):
@@ -294,8 +390,8 @@ def channel_by_channel(train, test):
     return train, test
 
 
-def with_epsilon(train, test):
-    variance, mean = torch.var_mean(train, (0, 2, 3), keepdim=True, correction=0)
+def with_epsilon(train, test, correction=0):
+    variance, mean = torch.var_mean(train, (0, 2, 3), keepdim=True, correction=correction)
     return [(images - mean) / (variance.sqrt() + 1e-6) for images in (train, test)]
 
 
@@ -320,6 +416,64 @@ def test_two_mistakes_at_once_are_both_told():
     assert "by their own statistics" in result.diagnosis
     assert "correction=0" in result.more
     assert "0/0 is NaN" in result.more
+
+
+def statistics(images, dims, correction):
+    return images.mean(dims), images.std(dims, correction=correction)
+
+
+@pytest.mark.parametrize("correction", [0, 1])
+@pytest.mark.parametrize("rescue", [lambda s: s, lambda s: s + 1e-8, lambda s: s + 1e-5, lambda s: torch.where(s > 0, s, 1)])
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (lambda s: s[:, None], "means of shape $(C, 1)$ have met the *rows*: with a single row the result grew"),
+        (lambda s: s.view(-1, 1, 1, 1), "means of shape $(C, 1, 1, 1)$ have met the *images*"),
+        (lambda s: s, "the C means have met the image's *columns*"),
+    ],
+)
+def test_means_that_meet_another_axis_are_named_whatever_becomes_of_a_constant_channel(shape, words, rescue, correction):
+    def answer(train, test):
+        mean, std = statistics(train, (0, 2, 3), correction)
+        return [(images - shape(mean)) / shape(rescue(std)) for images in (train, test)]
+
+    result = ch01.standardise.judge(answer)
+    assert result.diagnosis.startswith(words)
+    assert "$(1, C, 1, 1)$" in result.diagnosis
+    assert ("correction=0" in result.more) is (correction == 1)
+    assert "off by one" not in str(result).lower()
+    assert "# two channels" in result.detail
+
+
+@pytest.mark.parametrize("correction", [0, 1])
+@pytest.mark.parametrize("keepdim", [True, False])
+@pytest.mark.parametrize("by_train", [True, False])
+@pytest.mark.parametrize("safe", [True, False])
+def test_images_standardised_one_by_one_are_named(by_train, keepdim, correction, safe):
+    def answer(train, test):
+        scaled = []
+        for images, source in ((train, train), (test, train if by_train else test)):
+            mean, std = source.mean((2, 3), keepdim=keepdim), source.std((2, 3), keepdim=keepdim, correction=correction)
+            scaled.append((images - mean) / (torch.where(std == 0, 1, std) if safe else std))
+        return tuple(scaled)
+
+    result = ch01.standardise.judge(answer)
+    assert result.diagnosis.startswith("every image has a mean of its own")
+    assert "`dim=(0, 2, 3)`" in result.diagnosis
+
+
+def test_no_sentence_begins_with_a_symbol_made_large():
+    u_not_squared = ch01.gaussian_weights.judge(lambda sigma, radius: bell(radius, lambda u: -u.abs() / (2 * sigma**2)))
+    assert "The offset $u$ is not squared: it is" in str(u_not_squared)
+    sigma_not_squared = ch01.gaussian_weights.judge(lambda sigma, radius: bell(radius, lambda u: -(u**2) / (2 * sigma)))
+    assert "The σ in the exponent is not squared: it is" in str(sigma_not_squared)
+    unbiased = ch01.standardise.judge(lambda train, test: with_epsilon(train, test, correction=1))
+    assert "Your σ is a little too large" in str(unbiased)
+
+
+def bell(radius, exponent):
+    weights = exponent(torch.arange(-radius, radius + 1).double()).exp()
+    return weights / weights.sum()
 
 
 def by_scipy(sigma, radius):
@@ -379,6 +533,37 @@ def test_boxes_overwritten_in_place_are_the_callers():
         return image.flip(2), boxes
 
     assert "changes its input `boxes` in place" in ch01.mirror.judge(answer).diagnosis
+
+
+@pytest.mark.parametrize("exchanged", [True, False])
+@pytest.mark.parametrize("last_row", [0, 1])
+def test_a_picture_and_boxes_upside_down_are_not_called_turned(exchanged, last_row):
+    def answer(image, boxes):
+        H, moved = image.shape[1] - last_row, boxes.clone()
+        moved[:, [1, 3]] = H - boxes[:, [3, 1] if exchanged else [1, 3]]
+        return image.flip(1), moved
+
+    text = str(ch01.mirror.judge(answer))
+    assert "You mirrored top to bottom; left to right is asked." in text
+    assert "180°" not in text
+
+
+@pytest.mark.parametrize(
+    "move", [lambda boxes, W: boxes, lambda boxes, W: boxes * torch.tensor([-1, 1, -1, 1]) + torch.tensor([W, 0, W, 0])]
+)
+def test_a_picture_upside_down_is_named_before_the_boxes(move):
+    result = ch01.mirror.judge(lambda image, boxes: (image.flip(1), move(boxes, image.shape[2]) + 0))
+    assert "the image is upside down" in result.diagnosis
+    assert "180°" not in str(result)
+
+
+def test_a_picture_read_backwards_and_boxes_taken_apart_get_the_call_that_does_it(cell):
+    backwards = cell("def mirror(image, boxes):\n    return image[:, :, ::-1], boxes")["mirror"]
+    assert "Torch has no negative strides; use `.flip(-1)`." in str(ch01.mirror.judge(backwards))
+    apart = cell("def mirror(image, boxes):\n    x1, y1, x2, y2 = boxes\n    return image.flip(-1), boxes")["mirror"]
+    result = ch01.mirror.judge(apart)
+    assert "use `boxes.unbind(-1)`" in result.diagnosis
+    assert "x.shape" not in str(result)
 
 
 @pytest.mark.parametrize("name", ch01.__all__)

@@ -79,6 +79,62 @@ def test_a_mistake_that_raises_everywhere_must_raise_the_same_words():
     assert exercise.check(lambda x: x.view(99)).mistake is None
 
 
+def half_repaired(refuse=()):
+    """x + 1 is right; the mistake is x + 2, and where `refuse` holds it raises."""
+
+    def two(x):
+        if len(x) in refuse:
+            raise TypeError
+        return x + 2
+
+    return small(lambda x: x + 1, [Mistake(lambda x: x - 1, "subtracted"), Mistake(two, "two", partly=True)], float32=False)
+
+
+def test_a_partial_mistake_is_named_where_it_shows_and_the_evidence_is_such_a_case():
+    result = half_repaired().check(lambda x: x + (2 if len(x) == 5 else 1))
+    assert result.diagnosis == "two"
+    assert "Wrong in 1 of 3" in result.message
+    assert "x: float64 (5, 3)" in result.detail
+
+
+def test_a_partial_mistake_is_not_named_beside_another_wrong_result():
+    assert half_repaired().check(lambda x: x + {2: 9, 3: 2, 5: 1}[len(x)]).mistake is None
+    assert half_repaired(refuse=[2]).check(lambda x: x + {2: 9, 3: 2, 5: 1}[len(x)]).diagnosis == "two"
+
+
+def test_a_partial_mistake_may_come_with_an_exception_elsewhere_but_not_be_one():
+    def answer(x, others):
+        if len(x) == 2:
+            raise IndexError("too many indices")
+        return x + others
+
+    result = half_repaired().check(lambda x: answer(x, 2))
+    assert result.diagnosis == "two"
+    assert "x: float64 (3, 4)" in result.detail
+    assert "more indices" in half_repaired().check(lambda x: answer(x, 1)).diagnosis
+
+
+def test_a_mistake_made_everywhere_comes_before_a_partial_one():
+    mistakes = [Mistake(lambda x: x + 2, "two", partly=True), Mistake(lambda x: x + 2 * (len(x) > 2), "two, mostly")]
+    assert small(lambda x: x, mistakes).check(lambda x: x + 2 * (len(x) > 2)).diagnosis == "two, mostly"
+
+
+def test_none_shows_no_pair_of_nones(linear_backward):
+    result = linear_backward.check(lambda *args, **kwargs: None if args else args)
+    assert "returned None, expected 3 results" in result.message
+    assert "None" not in result.detail
+
+
+def test_none_where_the_call_packs_the_result_is_one_result():
+    def call(answer, x):
+        y = answer(x)
+        return None if y is None else (y, y is x)
+
+    result = small(lambda x: x, call=call, returns=("result", "is the input")).check(lambda x: print(end=""))
+    assert result.message.startswith("your function returned None, in")
+    assert result.diagnosis == "is a `return` missing?"
+
+
 def test_a_missing_return_is_named(moving_average):
     def answer(signal, width, stride=1):
         right(signal, width, stride)

@@ -39,6 +39,14 @@ def check(body, cell, oracle=lambda x: x, **how):
         ("y = None\nreturn y + x", "TypeError", "Something is None"),
         ("return helper(x, 2)", "TypeError", "too many, too few"),
         ("N, C, H, W = x.shape", "ValueError", "differ in number"),
+        ("return x[:, ::-1]", "ValueError", "no negative strides; use `.flip(-1)`"),
+        ("return torch.from_numpy(x.numpy()[::-1])", "ValueError", "no negative strides; use `.flip(-1)`"),
+        (
+            "a, b, c = x  # three columns",
+            "ValueError",
+            "`x` is a tensor, and `=` unpacks it along its first axis: use `x.unbind(-1)`",
+        ),
+        ("a, b, c = x.abs()", "ValueError", "`a, b = x` goes along the first"),
         ("return 1 / 0", "ZeroDivisionError", "divided by 0"),
         ("return small(x)", "RecursionError", "never stops"),
         ("if x > 0:\n    return x", "RuntimeError", "one truth value"),
@@ -58,6 +66,13 @@ def test_the_usual_exceptions_are_explained(body, kind, meaning, cell):
     assert result.status == "failed"
     assert kind in result.message
     assert meaning in result.diagnosis
+
+
+def test_unbind_is_advised_for_tensors_only(cell):
+    result = check("shape = x.shape\nN, C, H, W = shape", cell)
+    assert "unbind" not in result.diagnosis
+    assert "`N, C, H, W = x.shape` needs four dimensions" in result.diagnosis
+    assert usual_meaning(ValueError("not enough values to unpack (expected 4, got 1)")).startswith("Left and right of `=`")
 
 
 def test_the_line_is_the_students_own(cell):

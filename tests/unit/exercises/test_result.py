@@ -107,6 +107,21 @@ def test_sentences_get_a_capital_and_a_full_stop_once():
     assert str(Result("passed", "")) == "✓ Passed"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["σ is too large", "u is not squared", "x-edges are moved", "n_d is 1", "k² weights", "$u$ is an offset", "`u` is an offset",
+     "im2col is", "torch.zeros is float32", "f(x) is", "x = 1 is", "σ² is", "σ"],
+)  # fmt: skip
+def test_a_symbol_at_the_front_stays_as_it_is(text):
+    assert f"  {text}.\n" in str(result(message=text, more="x")) + "\n"
+    assert f">{text.replace('`u`', '<code>u</code>')}.<" in result(message=text)._repr_html_()
+
+
+@pytest.mark.parametrize("text", ["a length", "is it", "doubled, then halved", "one-hot codes", "torch. Then"])
+def test_a_word_at_the_front_gets_its_capital(text):
+    assert f"  {text[0].upper()}{text[1:]}." in str(result(message=text))
+
+
 def test_a_note_is_markdown_in_a_notebook_and_text_elsewhere():
     note = Note("**Hint 1 of 2**\n\n$x$")
     assert note._repr_markdown_() == str(note) == repr(note)

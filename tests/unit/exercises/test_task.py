@@ -1,6 +1,7 @@
 """Hints come one at a time; the solution comes after asking twice, under the exercise's name."""
 
 import pytest
+import torch
 
 from mmlearn.exercises import Exercise
 
@@ -45,6 +46,20 @@ def test_an_exercise_introduces_itself(moving_average, difficulty):
     moving_average.difficulty = difficulty
     stars = "●" * difficulty + "○" * (3 - difficulty)
     assert repr(moving_average) == f"ch99.moving_average: A moving average (Eq. 99.1) · about 5 minutes · difficulty {stars}"
+
+
+@pytest.mark.parametrize("answer", [{"as they are": []}, [0.5], 3, "moving_average", torch.ones(2)])
+def test_a_name_that_may_have_been_used_again_is_told(moving_average, answer):
+    result = moving_average.check(answer)
+    assert result.status == "failed"
+    assert "without calling it" in result.diagnosis
+    assert "or was the name used again further down? Run your answer cell again." in str(result)
+
+
+def test_a_function_or_a_value_is_not_told_that_its_name_was_used_again(moving_average, edge_kernel):
+    for result in (moving_average.check(lambda signal, width, stride=1: signal), edge_kernel.check(2.5), edge_kernel.check(len)):
+        assert result.status == "failed"
+        assert "used again" not in str(result)
 
 
 def test_after_the_last_hint_a_failure_offers_none(moving_average):

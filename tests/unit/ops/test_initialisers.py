@@ -16,6 +16,7 @@ from mmlearn.ops.initialisers import (
     kaiming_normal,
     kaiming_uniform,
     kaiming_variance,
+    output_variance,
     uniform_bound,
     xavier_normal,
     xavier_uniform,
@@ -154,3 +155,27 @@ WRONG = [
 def test_the_message_names_the_argument_what_was_given_and_what_was_expected(call, argument, got, expected):
     with pytest.raises(ValueError, match=rf"^{argument}: expected .*{expected}.*; got .*{got}"):
         call()
+
+
+@given(fan_in=st.integers(1, 400), weight_variance=st.sampled_from([0.01, 0.5, 2.0]), shift=st.sampled_from([0.0, 1.0]))
+def test_the_variance_of_an_output_counts_the_mean_of_the_inputs_too(fan_in, weight_variance, shift):
+    x = torch.randn(fan_in, generator=generator(1), dtype=torch.float64) + shift
+    weights = math.sqrt(weight_variance) * torch.randn(20_000, fan_in, generator=generator(2), dtype=torch.float64)
+    measured = (weights @ x).var().item()
+    expected = output_variance(fan_in, weight_variance, x.square().mean().item())
+    assert measured == pytest.approx(expected, rel=5 * math.sqrt(2 / 20_000))
+
+
+def test_he_and_glorot_are_the_fixed_points_of_the_output_variance():
+    """With E[x²] = 1 before a linear layer, and Var(y)/2 behind a rectifier, the size stays."""
+    assert output_variance(50, xavier_variance((50, 50))) == pytest.approx(1.0)
+    assert output_variance(50, kaiming_variance((50, 50), nonlinearity="relu"), second_moment=0.5) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [((0, 1.0), "fan_in"), ((2.5, 1.0), "fan_in"), ((3, -1.0), "weight_variance"), ((3, 1.0, -2), "second_moment")],
+)
+def test_an_impossible_variance_is_named(arguments, named):
+    with pytest.raises(ValueError, match=f"{named}: expected"):
+        output_variance(*arguments)

@@ -1,0 +1,188 @@
+"""Chapter 03: each mistake is named, right answers in other styles pass, and the right answers are those of torch."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmlearn.exercises import ch03, verify
+from mmlearn.exercises.loss_curves import ANSWERS, CAUSES, EPOCHS
+
+
+def by_torchs_init(shape, slope=0.0):
+    bound = torch.nn.init.kaiming_uniform_(torch.empty(2_000_000 // math.prod(shape[1:]), *shape[1:]), a=slope).abs().max().item()
+    return bound**2 / 3
+
+
+def test_first_variance():
+    def by_gain(shape, slope=0.0):
+        fan_in = torch.nn.init._calculate_fan_in_and_fan_out(torch.empty(shape))[0]
+        return torch.nn.init.calculate_gain("leaky_relu", slope) ** 2 / fan_in
+
+    verify(ch03.first_variance, also_right=[by_gain])
+    for case in ch03.first_variance._examples():
+        shape, *slope = case[0].args
+        assert by_torchs_init(shape, *slope) == pytest.approx(case[1], rel=1e-3)
+
+
+def by_torchs_sgd(parameter, gradient, velocity, lr, momentum):
+    leaf = torch.nn.Parameter(parameter.clone())
+    optimiser = torch.optim.SGD([leaf], lr=lr, momentum=momentum)
+    leaf.grad = gradient.clone()
+    optimiser.state[leaf]["momentum_buffer"] = velocity.clone()
+    optimiser.step()
+    buffer = optimiser.state[leaf]["momentum_buffer"]
+    return leaf.detach(), buffer if momentum else gradient.clone()
+
+
+def test_momentum_step():
+    verify(ch03.momentum_step, also_right=[by_torchs_sgd])
+
+
+def by_torchs_adamw(parameter, gradient, m, v, t, lr, beta1, beta2, eps, weight_decay):
+    leaf = torch.nn.Parameter(parameter.clone())
+    optimiser = torch.optim.AdamW([leaf], lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
+    leaf.grad = gradient.clone()
+    optimiser.state[leaf] = {"step": torch.tensor(float(t - 1)), "exp_avg": m.clone(), "exp_avg_sq": v.clone()}
+    optimiser.step()
+    state = optimiser.state[leaf]
+    return leaf.detach(), state["exp_avg"], state["exp_avg_sq"]
+
+
+def test_repaired_adamw():
+    verify(ch03.repaired_adamw, also_right=[by_torchs_adamw])
+
+
+def test_the_authors_settings_hide_all_three_errors_and_each_other_setting_shows_one():
+    def published(parameter, gradient, m, v, t, lr, beta1, beta2, eps, weight_decay):
+        return ch03.repaired_adamw.mistakes[6].wrong(parameter, gradient, m, v, t, lr, beta1, beta2, eps, weight_decay)
+
+    theta, g = torch.tensor([1.0, -2.0], dtype=torch.float64), torch.tensor([0.5, 3.0], dtype=torch.float64)
+    m, v, author = 0.1 * g, g**2, {"beta1": 0.9, "beta2": 0.9, "eps": 1e-8, "weight_decay": 0.0}
+    for change, hidden in [({}, True), ({"beta2": 0.99}, False), ({"eps": 0.1}, False), ({"weight_decay": 0.1}, False)]:
+        setting = {**author, **change}
+        found = published(theta, g, m, v, 3, 0.1, **setting)[0]
+        right = by_torchs_adamw(theta, g, m, v, 3, 0.1, **setting)[0]
+        assert torch.allclose(found, right, rtol=1e-6) == hidden, change
+
+
+def by_autograd(grad_output, x, weight, eps=1e-5):
+    leaves = [x.clone().requires_grad_(), weight.clone().requires_grad_(), torch.zeros_like(weight).requires_grad_()]
+    output = F.batch_norm(leaves[0], None, None, *leaves[1:], training=True, eps=eps)
+    return torch.autograd.grad(output, leaves, grad_output)
+
+
+def as_in_the_paper(grad_output, x, weight, eps=1e-5):
+    """The chain of Ioffe and Szegedy 2015: ∂σ², then ∂μ, then ∂x."""
+    N, mean, var = len(x), x.mean(0), x.var(0, correction=0)
+    grad_normalised = grad_output * weight
+    grad_var = (grad_normalised * (x - mean)).sum(0) * -0.5 * (var + eps) ** -1.5
+    grad_mean = -grad_normalised.sum(0) / torch.sqrt(var + eps)
+    dx = grad_normalised / torch.sqrt(var + eps) + grad_var * 2 * (x - mean) / N + grad_mean / N
+    return dx, (grad_output * (x - mean) / torch.sqrt(var + eps)).sum(0), grad_output.sum(0)
+
+
+def test_batch_norm_backward():
+    verify(ch03.batch_norm_backward, also_right=[by_autograd, as_in_the_paper])
+
+
+def by_a_layer(x, running_mean, running_var, training, momentum=0.1, eps=1e-5):
+    layer = torch.nn.BatchNorm1d(x.shape[1], eps=eps, momentum=momentum, affine=False, dtype=x.dtype).train(training)
+    layer.running_mean, layer.running_var = running_mean.clone(), running_var.clone()
+    return layer(x), layer.running_mean, layer.running_var
+
+
+def test_batch_norm_step():
+    verify(ch03.batch_norm_step, also_right=[by_a_layer])
+
+
+def test_estimates_changed_in_place_are_named():
+    def in_place(x, running_mean, running_var, training, momentum=0.1, eps=1e-5):
+        return (
+            F.batch_norm(x, running_mean, running_var, training=training, momentum=momentum, eps=eps),
+            running_mean,
+            running_var,
+        )
+
+    result = ch03.batch_norm_step.judge(in_place)
+    assert result.status == "failed"
+    assert "in place" in str(result)
+
+
+def test_learning_rate_sweep():
+    def spaced(take_step, low, high, steps):
+        rates = torch.logspace(math.log10(low), math.log10(high), steps, dtype=torch.float64).tolist()
+        losses, best = [], math.inf
+        for rate in rates:
+            loss = take_step(rate)
+            losses.append(loss)
+            best = min(best, loss)
+            if math.isnan(loss) or loss > 4 * best:
+                break
+        return rates[: len(losses)], losses
+
+    verify(ch03.learning_rate_sweep, also_right=[spaced])
+
+
+def test_a_sweep_that_returns_nothing_gets_a_sentence():
+    result = ch03.learning_rate_sweep.judge(lambda take_step, low, high, steps: None)
+    assert result.status == "failed"
+    assert "None" in str(result)
+
+
+def by_torchs_clipping(gradients, max_norm):
+    leaves = [torch.nn.Parameter(gradient.clone()) for gradient in gradients]
+    for leaf, gradient in zip(leaves, gradients, strict=True):
+        leaf.grad = gradient.clone()
+    norm = torch.nn.utils.clip_grad_norm_(leaves, max_norm)
+    return [leaf.grad for leaf in leaves], norm
+
+
+def test_clip_by_norm():
+    def concatenated(gradients, max_norm):
+        norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+        return [gradient * max_norm / norm if norm > max_norm else gradient for gradient in gradients], norm
+
+    verify(ch03.clip_by_norm, also_right=[by_torchs_clipping, concatenated])
+
+
+def test_causes():
+    verify(ch03.causes)
+    assert sorted(ANSWERS.values()) == list(range(1, len(CAUSES) + 1))
+
+
+@pytest.fixture(scope="module")
+def curves():
+    return {CAUSES[ANSWERS[letter] - 1].split(",")[0].split(":")[0]: run for letter, run in ch03.loss_curves().items()}
+
+
+def of(run, name):
+    return [epoch[name] for epoch in run]
+
+
+def test_each_curve_has_what_its_cause_is_recognised_by(curves):
+    assert all(len(run) == EPOCHS for run in curves.values())
+    train = {cause: of(run, "train_loss") for cause, run in curves.items()}
+    validation = {cause: of(run, "validation_loss") for cause, run in curves.items()}
+    guessing = math.log(10)
+    assert train["nothing is wrong"][-1] < validation["nothing is wrong"][-1] < 0.25
+    slow = train["the learning rate is far too small"]
+    assert slow == sorted(slow, reverse=True)
+    assert 1 < slow[-1] < slow[0] - 0.3
+    assert min(train["the learning rate is too large"][5:]) > 0.4
+    few = validation["too few examples"]
+    assert few[-1] > min(few) + 0.1 < guessing - 1
+    assert train["too few examples"][-1] < 0.3
+    assert min(validation["the training labels are shuffled"]) > guessing - 0.1
+    assert train["the training labels are shuffled"][-1] < 1.8
+    assert all(v < t for v, t in zip(validation["dropout"], train["dropout"], strict=True))
+
+
+def test_the_curves_are_the_same_in_every_call_and_leave_the_random_state_alone(curves):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    again = ch03.loss_curves()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert list(again) == list("ABCDEF")
+    assert again["A"][0] == curves["too few examples"][0]
