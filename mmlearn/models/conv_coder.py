@@ -57,6 +57,8 @@ class ImageDecoder(nn.Module):
         for conv in self.convolutions:  # each output pixel is a sum over 2 × 2 places of the kernel, so fan-in is 4·C
             nn.init.normal_(conv.weight, std=(2 / (4 * conv.in_channels)) ** 0.5)
             nn.init.zeros_(conv.bias)
+        with torch.no_grad():  # the first images are near zero, grey as logits, so that no step is spent on unlearning them
+            (self.convolutions[-1] if widths else self.fc2).weight.mul_(0.1)
 
     def forward(self, z):
         require(z.ndim == 2 and z.shape[1] == self.code, "z", f"shape {tuple(z.shape)}", f"(N, {self.code})")

@@ -11,7 +11,7 @@ from mmlearn.models.interface import functions
 from mmlearn.models.language_model import draw
 from mmlearn.models.padding import check_tokens, lengths_of
 from mmlearn.models.recurrent import recurrence_of, run_recurrence
-from mmlearn.models.vae import Gaussian, draw_prior, gaussian_head, log_likelihood, to_gaussian
+from mmlearn.models.vae import Gaussian, check_likelihood, draw_prior, gaussian_head, log_likelihood, to_gaussian
 from mmlearn.ops.arguments import check_whole, require
 from mmlearn.ops.divergence import gaussian_kl
 
@@ -109,7 +109,7 @@ class JointVAE(nn.Module):
 
     code: D, the numbers of z   widths, hidden: of the image's networks, as in ``ImageEncoder``
     words, reader: features of a word, and the state of the caption's networks   forget: as in ``CaptionDecoder``
-    F: the functional namespace, as in ``TextRNN``
+    likelihood, std: of the images, as in ``VAE``   F: the functional namespace, as in ``TextRNN``
 
     >>> model = JointVAE(vocabulary_size=20, image_size=8, channels=3, code=4)
     >>> ids, mask = torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]]), torch.tensor([[True] * 4, [True, True, True, False]])
@@ -130,13 +130,16 @@ class JointVAE(nn.Module):
         words=32,
         reader=64,
         forget=0.0,
+        likelihood="gaussian",
+        std=0.1,
         F=torch.nn.functional,
     ):
         super().__init__()
+        check_likelihood(likelihood, std)
         require(vocabulary_size >= len(SPECIAL), "vocabulary_size", vocabulary_size, f"at least {len(SPECIAL)}: {SPECIAL}")
         check_whole(code, "code")
-        self.vocabulary_size, self.code = vocabulary_size, code
-        self.F = functions(F, "linear", "sigmoid", "binary_cross_entropy_with_logits", "cross_entropy")
+        self.vocabulary_size, self.code, self.likelihood, self.std = vocabulary_size, code, likelihood, std
+        self.F = functions(F, "linear", "sigmoid", "binary_cross_entropy_with_logits", "mse_loss", "cross_entropy")
         self.image_encoder = ImageEncoder(image_size, channels, widths, hidden, F)
         self.image_fc = gaussian_head(hidden, code)
         self.text_encoder = CaptionEncoder(vocabulary_size, words, reader, F)
@@ -159,22 +162,26 @@ class JointVAE(nn.Module):
         z = posterior.sample(noise)
         image = text = z.new_zeros(len(z))  # (N,)
         if images is not None:
-            image = log_likelihood(self.F, self.image_decoder(z), images, "bernoulli").where(present[0], 0)
+            image = log_likelihood(self.F, self.image_decoder(z), images, self.likelihood, self.std)
+            image = image.where(present[0], 0)
         if ids is not None:
             text = self._caption_log_likelihood(z, ids, mask).where(present[-1], 0)
         return JointElbo(image, text, gaussian_kl(*posterior))
 
-    def loss(self, images, ids, mask=None, beta=1.0, text_weight=1.0):
+    def loss(self, images, ids, mask=None, present=None, beta=1.0, text_weight=1.0):
         """−[ELBO(image, caption) + ELBO(image) + ELBO(caption)], averaged over the examples: (), to be minimised.
 
         The last two train each expert to do without the other one (Wu & Goodman 2018). beta: weight of each kl
         text_weight: of the caption's likelihood, whose few words weigh little beside thousands of pixels
         """
         given = [(images, ids, mask), (images, None, None), (None, ids, mask)]
+        if present is not None:
+            image, text = torch.tensor([[[True], [False]], [[False], [True]]], device=present.device)  # (2, 1) each
+            given = [(images, ids, mask, rows) for rows in (present, present & image, present & text)]
         return sum((beta * e.kl - e.image - text_weight * e.text).mean() for e in (self(*one) for one in given))
 
     def images_from(self, ids, mask=None, noise=None):
-        """Images of captions: (N, T) → (N, C, S, S) in (0, 1), of the mean code, or with ``noise`` (N, D) of a draw."""
+        """Images of captions: (N, T) → (N, C, S, S), of the mean code, or with ``noise`` (N, D) of a draw."""
         return self.decode_images(_code(self.encode(ids=ids, mask=mask), noise))
 
     def captions_from(self, images, length=32, noise=None, temperature=0.0, generator=None):
@@ -187,8 +194,9 @@ class JointVAE(nn.Module):
         return self.decode_images(z), self.decode_captions(z, length, temperature, generator)
 
     def decode_images(self, z):
-        """z (N, D) → (N, C, S, S) in (0, 1)"""
-        return self.F.sigmoid(self.image_decoder(z))
+        """The mean image of each code: z (N, D) → (N, C, S, S), in (0, 1) for 'bernoulli'."""
+        decoded = self.image_decoder(z)
+        return self.F.sigmoid(decoded) if self.likelihood == "bernoulli" else decoded
 
     @torch.no_grad()
     def decode_captions(self, z, length=32, temperature=0.0, generator=None):

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from mmlearn.models.batch_norm import batch_norm
-from mmlearn.models.initialisation import he_normal
 from mmlearn.models.interface import functions
 from mmlearn.ops.arguments import check_whole, require
 
@@ -36,12 +35,17 @@ class MLP(nn.Module):
         wanted = ["linear", activation, *["batch_norm"] * batch_norm, *["dropout"] * (dropout > 0)]
         self.sizes, self.activation, self.dropout = tuple(sizes), activation, dropout
         self.F = functions(F, *wanted)
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(sizes))
+        *hidden, last = itertools.pairwise(sizes)
+        layers = [nn.Linear(*pair, bias=not batch_norm) for pair in hidden]  # batch norm has a bias
+        self.layers = nn.ModuleList([*layers, nn.Linear(*last)])
         self.norms = nn.ModuleList(nn.BatchNorm1d(size) for size in sizes[1:-1]) if batch_norm else None
-        he_normal(self)
-        if activation in ("tanh", "sigmoid"):
-            for layer in self.layers:
+        for layer in self.layers:
+            if activation in ("tanh", "sigmoid"):
                 nn.init.xavier_normal_(layer.weight)
+            else:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x):
         return self.stages(x)["logits"]

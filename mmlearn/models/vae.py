@@ -43,6 +43,12 @@ class Elbo(NamedTuple):
         return (beta * self.kl - self.log_likelihood).mean()
 
 
+def check_likelihood(likelihood, std):
+    """Raise ValueError unless these are arguments of ``log_likelihood``."""
+    require(likelihood in LIKELIHOODS, "likelihood", repr(likelihood), " or ".join(map(repr, LIKELIHOODS)))
+    require(std > 0, "std", std, "a number > 0")
+
+
 def log_likelihood(F, decoded, x, likelihood, std=1.0):
     """log p(x|z), summed over all numbers of an example: (N, …) → (N,) in nats.
 
@@ -63,7 +69,8 @@ class VAE(nn.Module):
     images (N, channels, image_size, image_size) float in [0, 1] → Elbo of (N,) pieces; ``vae(images).loss(beta)`` trains it
 
     code: D, the numbers of z   image_size, widths, hidden: as in ``ImageEncoder``; widths=() is a dense VAE
-    likelihood: 'bernoulli', or 'gaussian' of standard deviation ``std``   F: see ``LeNet``
+    likelihood: 'bernoulli' for images that are nearly black and white, such as digits; 'gaussian' of standard deviation ``std``
+    for others: the smaller std, the more a pixel weighs against the kl, and the less is left out   F: see ``LeNet``
 
     >>> vae = VAE(image_size=8, code=2)
     >>> vae(torch.rand(5, 1, 8, 8)).elbo.shape, vae.sample(3).shape
@@ -82,8 +89,7 @@ class VAE(nn.Module):
         F=torch.nn.functional,
     ):
         super().__init__()
-        require(likelihood in LIKELIHOODS, "likelihood", repr(likelihood), " or ".join(map(repr, LIKELIHOODS)))
-        require(std > 0, "std", std, "a number > 0")
+        check_likelihood(likelihood, std)
         check_whole(code, "code")
         self.code, self.likelihood, self.std = code, likelihood, std
         self.F = functions(F, "linear", "sigmoid", "binary_cross_entropy_with_logits", "mse_loss")
