@@ -1,6 +1,7 @@
 """Chapter 14, multimodal data: bits, three gates, interaction, a batch with holes, a p-value, a leak hunt, class weights."""
 
 import math
+from itertools import combinations
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,21 @@ __all__ = [
     "mutual_information",
     "p_value",
 ]
+
+
+def _apart_from_refusals(wrong, refusable, diagnosis, why_more=""):
+    """A mistake in what is not to be refused, named whatever the answer does with the inputs that are ``refusable(*inputs)``.
+
+    On these, `wrong` stops with an error of its own: then `partly` compares the others alone. Of two such mistakes that agree
+    wherever the first is wrong, the first must come first.
+    """
+
+    def apart(*inputs):
+        if refusable(*inputs):
+            raise LookupError("what happens here is another mistake's matter")
+        return wrong(*inputs)
+
+    return Mistake(apart, diagnosis, why_more, partly=True)
 
 
 def _mutual_information(joint):
@@ -132,6 +148,15 @@ mutual_information = Exercise(
             "this is $H(Y \\mid A)$, what is *left* to ask; mutual information is what was told: $H(Y) - H(Y \\mid A)$",
         ),
         Mistake(
+            lambda joint: _entropy(joint.sum(1)) - _entropy(joint.sum(0)) + _mutual_information(joint),
+            "this is $H(A) - H(Y \\mid A)$: what was left to ask about the label is taken off the entropy of $A$; take it off $H(Y)$",
+            "`joint.sum(0)` adds over $a$ and leaves $P(y)$; `joint.sum(1)` leaves $P(a)$.",
+        ),
+        Mistake(
+            lambda joint: _entropy(joint.sum(0)) - _entropy(joint.sum(1)) + _mutual_information(joint),
+            "this is $H(Y) - H(A \\mid Y)$: what is left to ask about $A$ is taken off the entropy of the label; take off $H(Y \\mid A)$",
+        ),
+        Mistake(
             lambda joint: -_mutual_information(joint),
             "the sign is flipped: mutual information is never negative",
             "In Eq. 14.2 the joint probability stands above the fraction line, and there is no minus before the sum.",
@@ -172,12 +197,27 @@ _QUARTER = _entropy(torch.tensor([0.25, 0.75], dtype=torch.float64)).item()  # b
 _COIN = _QUARTER - 0.5  # what one coin tells about OR
 _GATES = torch.tensor([[_COIN, 0.0, 0.0, 0.5], [0.0, 1.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]], dtype=torch.float64)
 _TOLD = ((_COIN, _COIN, _QUARTER), (1.0, 1.0, 2.0), (1.0, 1.0, 2.0))  # I(A;Y), I(B;Y), I(A,B;Y) of each row
-_ROWS = ("OR", "the pair", "$(a,\\, a \\oplus b)$")
+_ROWS = ("the first row, OR", "the second row, the pair", "the third row, $(a,\\, a \\oplus b)$")
 _ROUNDED = 2e-3  # so that 0.31 passes for 0.3113
 
 
+def _read_gates(answer):
+    """Rows of numbers as a float64 tensor, whatever holds them: lists, tuples, arrays, tensors."""
+    try:
+        return torch.tensor(_plain_rows(answer), dtype=torch.float64)
+    except (TypeError, ValueError):
+        raise ValueError("the answer is three rows of four numbers, $R$, $U_A$, $U_B$ and $S$ of each label") from None
+
+
+def _plain_rows(item):
+    item = item.tolist() if hasattr(item, "tolist") else item
+    if isinstance(item, str):
+        raise ValueError("a word in place of a number")
+    return [_plain_rows(part) for part in item] if isinstance(item, (list, tuple)) else float(item)
+
+
 def _is_row(gates, row, *parts):
-    return bool((gates[row].double() - torch.tensor(parts, dtype=torch.float64)).abs().max() < _ROUNDED)
+    return bool((gates[row] - torch.tensor(parts, dtype=torch.float64)).abs().max() < _ROUNDED)
 
 
 def _with_row(row, *parts):
@@ -191,7 +231,7 @@ def _judge_gates(gates):
     for row, ((a, b, both), name) in enumerate(zip(_TOLD, _ROWS, strict=True)):
         if _is_row(gates, row, *_GATES[row].tolist()):
             continue
-        r, of_a, of_b, s = gates[row].double().tolist()
+        r, of_a, of_b, s = gates[row].tolist()
         sums = (
             ("$R + U_A$", "$I(A;Y)$", r + of_a, a),
             ("$R + U_B$", "$I(B;Y)$", r + of_b, b),
@@ -210,6 +250,32 @@ def _judge_gates(gates):
             "least $I_Q(A,B;Y)$?"
         )
     return None
+
+
+def _smallest_taken():
+    """The smaller of both informations taken for the redundancy: in both rows that it can be seen in, or in one."""
+    for rows, where in (((1, 2), "the second and the third row"), ((1,), _ROWS[1]), ((2,), _ROWS[2])):
+        example = _GATES.clone()
+        example[list(rows)] = torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+        yield Mistake(
+            lambda gates, rows=rows: all(_is_row(gates, row, 1, 0, 0, 1) for row in rows),
+            f"look at {where}: the smaller of $I(A;Y)$ and $I(B;Y)$ is taken for the redundancy. That makes one bit redundant, "
+            "although the two coins have nothing in common",
+            "The measure $I_{min}$ of Williams and Beer (2010) says the same, which is why others were looked for. BROJA asks for "
+            "the least $I_Q(A,B;Y)$. Which two labels does $a$ leave, which two does $b$, and how many are in both lists?",
+            example=example,
+        )
+
+
+def _counted_twice():
+    """I(A;Y) + I(B;Y) taken for the redundancy, in one row."""
+    for row, ((of_a, of_b, both), name) in enumerate(zip(_TOLD, _ROWS, strict=True)):
+        yield Mistake(
+            lambda gates, row=row, twice=of_a + of_b: abs(gates[row, 0].item() - twice) < _ROUNDED,
+            f"look at {name}: $I(A;Y) + I(B;Y)$ is taken for the redundancy. What both tell is in each of the two, so the sum "
+            "counts it twice",
+            example=_with_row(row, of_a + of_b, 0, 0, both - of_a - of_b),
+        )
 
 
 _GATES_SOLUTION = """
@@ -233,6 +299,7 @@ gates = ValueExercise(
     equation="Eq. 14.3",
     oracle=_GATES,
     accepts=_judge_gates,
+    read=_read_gates,
     solution=_GATES_SOLUTION,
     mistakes=[
         Mistake(
@@ -251,14 +318,7 @@ gates = ValueExercise(
             "four labels. Which two? By Eq. 14.3 that must appear in $R + U_B$.",
             example=_with_row(2, 0, 1, 0, 1),
         ),
-        Mistake(
-            lambda gates: _is_row(gates, 1, 1, 0, 0, 1) or _is_row(gates, 2, 1, 0, 0, 1),
-            "the smaller of $I(A;Y)$ and $I(B;Y)$ is taken for the redundancy: for the pair, that makes one bit redundant, although "
-            "the two coins have nothing in common",
-            "The measure $I_{min}$ of Williams and Beer (2010) says the same, which is why others were looked for. BROJA asks for the "
-            "least $I_Q(A,B;Y)$: how small can it be, when each coin settles its own half of the label?",
-            example=_with_row(1, 1, 0, 0, 1),
-        ),
+        *_smallest_taken(),
         Mistake(
             lambda gates: _is_row(gates, 0, 0, 0, 0, _QUARTER),
             "OR is called all synergy; but a coin that shows 1 settles it alone, so each coin tells something",
@@ -278,11 +338,7 @@ gates = ValueExercise(
             "as for AND.",
             example=_with_row(0, 0, _COIN, _COIN, _QUARTER - 2 * _COIN),
         ),
-        Mistake(
-            lambda gates: bool((gates[:, 0].double() - torch.tensor([a + b for a, b, _ in _TOLD])).abs().min() < _ROUNDED),
-            "$I(A;Y) + I(B;Y)$ is taken for the redundancy: what both tell is in each of the two, so the sum counts it twice",
-            example=_with_row(0, 2 * _COIN, 0, 0, _QUARTER - 2 * _COIN),
-        ),
+        *_counted_twice(),
         Mistake(
             lambda gates: _is_row(gates, 1, 0, 0, 0, 2) or _is_row(gates, 1, 0, 0, 0, 1),
             "the pair is called all synergy; but each coin, alone, tells its half of the label",
@@ -416,16 +472,21 @@ def _collate_cases(draw):
     yield case("an empty text: it is there, and has no words", (image(), words(0)), (image(), words(2)))
     with_zero = [torch.tensor(ids) for ids in ([5, 0, 7], [0])]
     yield case("a word whose id is 0", (image(), with_zero[0]), (image(), with_zero[1]))
+    black = torch.zeros(1, 1, 2, dtype=torch.float64)
+    yield case("a black image: it is there, and all its values are 0", (black, words(1)), (image(), words(1)))
     yield case("all texts are missing", (image(), None), (image(), None))
     yield case("no sample has an image: expects a ValueError", (None, words(2)), (None, words(1)))
-    images = draw.normal(3, 3, 4, 5)
+    images = draw.uniform(3, 3, 4, 5)
     texts = words(4), None, words(6), words(2), words(1)
     yield case("all of it", *zip((images[0], images[1], None, images[2], None), texts, strict=True))
 
 
+def _no_image(samples):
+    return all(sample["image"] is None for sample in samples)
+
+
 def _call_collate(answer, samples):
-    refusable = all(sample["image"] is None for sample in samples)
-    return or_refused(answer, samples) if refusable else answer(samples)
+    return or_refused(answer, samples) if _no_image(samples) else answer(samples)
 
 
 class _Batch(NamedTuple):
@@ -436,14 +497,59 @@ class _Batch(NamedTuple):
     has_text: torch.Tensor
 
 
-def _batch_with(**wrong):
-    """A wrong answer: the right batch but for ``name=function(batch)``."""
+def _batch_with(diagnosis, why_more="", **wrong):
+    """The mistake of a right batch but for ``name=function(batch)``."""
 
     def collate(samples):
         batch = _Batch(*_collate(samples))
         return batch._replace(**{name: change(batch) for name, change in wrong.items()})
 
-    return collate
+    return _apart_from_refusals(collate, _no_image, diagnosis, why_more)
+
+
+def _turned(*names):
+    """Masks the wrong way round."""
+    return {name: lambda batch, name=name: ~getattr(batch, name) for name in names}
+
+
+def _rows(there, *names):
+    """Parts of the batch with the rows of those samples alone that are ``there``."""
+    return {name: lambda batch, name=name: getattr(batch, name)[getattr(batch, there)] for name in names}
+
+
+def _dropping(*needed):
+    """The mistake of leaving out the samples that lack one of the ``needed`` keys."""
+
+    def collate(samples):
+        return _collate([sample for sample in samples if all(sample[key] is not None for key in needed)])
+
+    lacking = {1: f'those without `"{needed[0]}"`', 2: "those that lack something"}[len(needed)]
+    diagnosis = f"you left samples out, {lacking}; a batch keeps all N: put zeros in, and let the masks say what is missing"
+    return _apart_from_refusals(collate, _no_image, diagnosis, "What the others do have would be lost to training.")
+
+
+_ORDER = ", ".join(f"`{name}`" for name in _Batch._fields)
+
+
+def _in_order(order, what):
+    """The mistake of the right results in another order, as numbers from 0."""
+
+    def collate(samples):
+        batch = _collate(samples)
+        return tuple(batch[place] for place in order)
+
+    return _apart_from_refusals(collate, _no_image, f"{what}: the order is {_ORDER}")
+
+
+def _exchanged():
+    """Each two of the five results exchanged, then three orders that seem natural: by modality, values first, flags first."""
+    places = ("1st", "2nd", "3rd", "4th", "5th")
+    for one, other in combinations(range(5), 2):
+        order = list(range(5))
+        order[one], order[other] = other, one
+        yield _in_order(order, f"your {places[one]} and {places[other]} results look exchanged")
+    for order in ((0, 2, 3, 1, 4), (0, 2, 1, 4, 3), (1, 4, 0, 2, 3)):
+        yield _in_order(order, "these are the right results in another order")
 
 
 def _filled(fill):
@@ -473,7 +579,7 @@ def _cut(part):
 
 
 def _size_of_the_first(samples):
-    if all(sample["image"] is None for sample in samples):
+    if _no_image(samples):
         raise ValueError("no image")
     torch.zeros(samples[0]["image"].shape)
     return _collate(samples)
@@ -481,7 +587,7 @@ def _size_of_the_first(samples):
 
 def _unless_no_image(otherwise):
     """All right, except for a batch without any image: ``otherwise()`` is what happens then."""
-    return lambda samples: otherwise() if all(sample["image"] is None for sample in samples) else _collate(samples)
+    return lambda samples: otherwise() if _no_image(samples) else _collate(samples)
 
 
 collate = Exercise(
@@ -496,58 +602,112 @@ collate = Exercise(
     returns=("images", "has_image", "words", "is_word", "has_text"),
     solution=_collate,
     mistakes=[
-        Mistake(
-            lambda samples: _collate([s for s in samples if s["image"] is not None and s["words"] is not None]),
-            "samples with something missing are dropped: the batch has fewer rows, and what they did have is lost",
-            "All samples stay. The masks say what each of them lacks.",
+        _dropping("image", "words"),
+        _dropping("image"),
+        _dropping("words"),
+        _batch_with(
+            "`images` holds only those that are there, so its rows belong to other samples than the rows of `words`; a batch keeps "
+            "all N: put zeros in for a missing image",
+            **_rows("has_image", "images"),
         ),
-        Mistake(
-            lambda samples: _collate([s for s in samples if s["image"] is not None]),
-            "samples without an image are dropped, and their texts with them: keep the row, put zeros in, and let `has_image` say so",
+        _batch_with(
+            "`words` and `is_word` hold only the texts that are there, so their rows belong to other samples than those of `images`; "
+            "a batch keeps all N: put zeros in for a missing text",
+            **_rows("has_text", "words", "is_word"),
         ),
-        Mistake(
-            _batch_with(has_image=lambda batch: ~batch.has_image),
+        _batch_with(
+            "`images` and `words` hold only what is there, so their rows belong to different samples; a batch keeps all N: put "
+            "zeros in for what is missing",
+            **_rows("has_image", "images"),
+            **_rows("has_text", "words", "is_word"),
+        ),
+        *_exchanged(),
+        _batch_with(
             "`has_image` is the wrong way round: True means that the image is there",
+            "`… is not None` is True for what is there, `… is None` for what is missing.",
+            **_turned("has_image"),
         ),
-        Mistake(
-            _batch_with(is_word=lambda batch: ~batch.is_word),
+        _batch_with(
+            "`has_text` is the wrong way round: True means that the text is there",
+            "`… is not None` is True for what is there, `… is None` for what is missing.",
+            **_turned("has_text"),
+        ),
+        _batch_with(
+            "`has_image` and `has_text` are the wrong way round: True means that the image, or the text, is there",
+            "`… is not None` is True for what is there, `… is None` for what is missing.",
+            **_turned("has_image", "has_text"),
+        ),
+        _batch_with(
             "`is_word` is the wrong way round: True means a word, False padding",
             "(`nn.MultiheadAttention` wants it the other way, as `key_padding_mask`. Always read which one is meant.)",
+            **_turned("is_word"),
         ),
-        Mistake(
-            _batch_with(words=lambda batch: batch.words.where(batch.is_word, -1)),
+        _batch_with(
+            "all three masks are the wrong way round: True means that something is there, an image, a text, a word",
+            "`… is not None` is True for what is there, `… is None` for what is missing.",
+            **_turned("has_image", "is_word", "has_text"),
+        ),
+        _batch_with(
+            "`has_image` is read off the pixels: a black picture passes for a missing one",
+            'Ask the sample, before anything is filled in: `sample["image"] is not None`.',
+            has_image=lambda batch: batch.images.flatten(1).any(1),
+        ),
+        _batch_with(
             "the texts are padded with −1; the exercise asks for zeros",
             "An `nn.Embedding` stops with an error at −1. With 0 it looks something up, and the mask takes it out again.",
+            words=lambda batch: batch.words.where(batch.is_word, -1),
         ),
-        Mistake(
-            _batch_with(is_word=lambda batch: batch.words != 0),
+        _batch_with(
             "`is_word` is read off the ids, `words != 0`: a word whose id is 0 passes for padding. Make it from the lengths",
             "`torch.arange(T) < lengths[:, None]` compares every place with the length of its row.",
+            is_word=lambda batch: batch.words != 0,
         ),
-        Mistake(
-            _batch_with(has_text=lambda batch: batch.is_word.any(1)),
+        _batch_with(
             "`has_text` is made from the length: a text without words is there, and empty; a missing one is `None`",
             "Somebody who said nothing, and somebody who was not asked: that is the difference that masks are for.",
+            has_text=lambda batch: batch.is_word.any(1),
         ),
-        Mistake(
-            _batch_with(words=_pushed_right, is_word=lambda batch: batch.is_word.flip(1)),
+        _batch_with(
+            "`has_text` is read off the ids, `words != 0`: a text without words, or with no other word than the id 0, passes for a "
+            "missing one, which is `None`",
+            'Ask the sample: `sample["words"] is not None`.',
+            has_text=lambda batch: batch.words.any(1),
+        ),
+        _batch_with(
+            "`has_image` is read off the pixels, and a black picture passes for a missing one; `has_text` is read off the words, and "
+            "an empty text passes for a missing one",
+            "Ask the sample, before anything is filled in: `… is not None`.",
+            has_image=lambda batch: batch.images.flatten(1).any(1),
+            has_text=lambda batch: batch.is_word.any(1),
+        ),
+        _batch_with(
+            "`is_word` and `has_text` are read off the ids, `words != 0`: a word whose id is 0 passes for padding, and a text without "
+            "words for a missing one",
+            "`is_word` comes from the lengths, `has_text` from the samples: `… is not None`.",
+            is_word=lambda batch: batch.words != 0,
+            has_text=lambda batch: batch.words.any(1),
+        ),
+        _batch_with(
             "the padding stands before the words; put it behind them",
+            words=_pushed_right,
+            is_word=lambda batch: batch.is_word.flip(1),
         ),
-        Mistake(
-            _batch_with(words=_cut("words"), is_word=_cut("is_word")),
+        _batch_with(
             "the texts are cut to the shortest one: words are lost. Pad the others to the longest",
+            words=_cut("words"),
+            is_word=_cut("is_word"),
         ),
-        Mistake(
-            _batch_with(images=_filled(lambda images: torch.ones_like(images[0]))),
+        _batch_with(
             "missing images are filled with ones, that is, white ones; the exercise asks for zeros",
+            images=_filled(lambda images: torch.ones_like(images[0])),
         ),
-        Mistake(
-            _batch_with(images=_filled(lambda images: torch.full_like(images[0], torch.nan))),
+        _batch_with(
             "missing images are filled with NaN: one multiplication by a mask, and it is everywhere, since 0 · NaN is NaN. Fill with zeros",
+            images=_filled(lambda images: torch.full_like(images[0], torch.nan)),
         ),
-        Mistake(
-            _batch_with(images=_filled(lambda images: images.mean(0))),
+        _batch_with(
             "missing images are filled with the mean of the others: that invents a picture, and it depends on who else is in the batch",
+            images=_filled(lambda images: images.mean(0)),
         ),
         Mistake(
             _size_of_the_first,
@@ -626,6 +786,15 @@ p_value = Exercise(
         Mistake(
             lambda score, shuffled: (1 + (shuffled < score).sum().item()) / (1 + len(shuffled)),
             "this counts the shuffles that did *worse*; count those that did as well as you or better",
+        ),
+        Mistake(
+            lambda score, shuffled: 1 - _p_value(score, shuffled),
+            "this is $1 - p$: near 1 where the score is good, and $p$ should be small there",
+        ),
+        Mistake(
+            lambda score, shuffled: (shuffled < score).double().mean().item(),
+            "this is the share of the shuffles that do *worse*, without the ones, near $1 - p$; count those that did as well as you or "
+            "better, and your own score with them",
         ),
         Mistake(
             lambda score, shuffled: (1 + (shuffled >= score).sum().item()) / len(shuffled),
@@ -819,21 +988,23 @@ def _weight_cases(draw):
     yield Case(torch.cat([torch.arange(5), draw.integers(40, low=0, high=5, dtype=torch.int64)]), 5, label="random")
 
 
+def _a_class_is_absent(labels, classes):
+    return len(labels.unique()) < classes
+
+
 def _call_weights(answer, labels, classes):
     """Weights in any floating dtype."""
-    absent = len(labels.unique()) < classes
-    weights = or_refused(answer, labels, classes) if absent else answer(labels, classes)
+    weights = or_refused(answer, labels, classes) if _a_class_is_absent(labels, classes) else answer(labels, classes)
     return weights.double() if isinstance(weights, torch.Tensor) and weights.is_floating_point() else weights
 
 
-def _weights_as(formula):
-    """Wrong weights ``formula(n (K,), N, K)``, with the right refusal."""
+def _weights_as(formula, diagnosis):
+    """The mistake of the weights ``formula(n (K,), N, K)``."""
 
     def wrong(labels, classes):
-        _class_weights(labels, classes)
         return formula(torch.bincount(labels, minlength=classes).double(), len(labels), classes)
 
-    return wrong
+    return _apart_from_refusals(wrong, _a_class_is_absent, diagnosis)
 
 
 def _unrefused(counts):
@@ -849,7 +1020,7 @@ def _short_counts(labels, classes):
 
 
 def _none_if_absent(labels, classes):
-    return _class_weights(labels, classes) if len(labels.unique()) == classes else None
+    return None if _a_class_is_absent(labels, classes) else _class_weights(labels, classes)
 
 
 def _zero_weight(labels, classes):
@@ -873,36 +1044,40 @@ class_weights = Exercise(
     tolerance=1e-5,
     solution=_class_weights,
     mistakes=[
-        Mistake(
-            _weights_as(lambda n, N, K: N / n),
+        _weights_as(
+            lambda n, N, K: N / n,
             "the number of classes is missing: with $N / n_k$ the average example weighs $K$, not 1",
         ),
-        Mistake(
-            _weights_as(lambda n, N, K: 1 / n),
+        _weights_as(
+            lambda n, N, K: 1 / n,
             "these are the inverse counts: the proportions are right, but the more data, the less an example weighs; multiply by $N / K$",
         ),
-        Mistake(
-            _weights_as(lambda n, N, K: n / N),
+        _weights_as(
+            lambda n, N, K: n / N,
             "these are the shares of the classes: the rare class should weigh *more*",
         ),
-        Mistake(
-            _weights_as(lambda n, N, K: K * n / N),
+        _weights_as(
+            lambda n, N, K: K * n / N,
             "the fraction is upside down: the rare class should weigh more",
         ),
-        Mistake(
-            _weights_as(lambda n, N, K: (1 / n) / (1 / n).sum()),
+        _weights_as(
+            lambda n, N, K: (1 / n) / (1 / n).sum(),
             "these are scaled to the sum 1; by Eq. 14.9 the average *example* weighs 1, and when all classes are equally many, each has weight 1",
         ),
-        Mistake(
-            _weights_as(lambda n, N, K: n.max() / n),
+        _weights_as(
+            lambda n, N, K: K * (1 / n) / (1 / n).sum(),
+            "these are scaled so that the average *class* weighs 1; by Eq. 14.9 it is the average *example*",
+        ),
+        _weights_as(
+            lambda n, N, K: n.max() / n,
             "measured against the largest class; Eq. 14.9 measures against $N / K$, the size that all would have if they were equal",
         ),
-        Mistake(
-            _weights_as(lambda n, N, K: 1 - n / N),
+        _weights_as(
+            lambda n, N, K: 1 - n / N,
             "one minus the share has the right proportions for two classes only; with more of them, the rare ones still weigh too little",
         ),
-        Mistake(
-            _weights_as(lambda n, N, K: (N / (K * n)).sqrt()),
+        _weights_as(
+            lambda n, N, K: (N / (K * n)).sqrt(),
             "there is a square root too many: that is a compromise between no weights and Eq. 14.9, and the border moves half way",
         ),
         Mistake(

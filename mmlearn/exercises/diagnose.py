@@ -77,7 +77,8 @@ def _seen_in(exercise, mistake, wrong):
         gap = differences(run.outcome.value, outcome.value, exercise.returns, exercise.tolerance, exercise.noise)
         if any(d.kind != "dtype" for d in gap):
             return []
-        seen.append(run)
+        if any(d.kind != "dtype" for d in run.differences):  # not one that is wrong in its dtype, or in what it overwrites
+            seen.append(run)
     return seen
 
 

@@ -15,11 +15,13 @@ class ValueExercise(Task):
     mistakes     `Mistake`s whose `wrong` is a value, or a predicate of the answer (then give an `example` that it holds for)
     placeholder  what the notebook assigns at first; handing it in counts as not attempted (None and ... always do)
     tolerance    relative error allowed for floats
+    read         function of the answer: the same in the form that the oracle has, say a tensor of nested lists; it raises a
+                 ValueError, whose sentence the student sees, where the answer cannot be read
     """
 
-    def __init__(self, *, oracle, mistakes, accepts=None, placeholder=None, tolerance=1e-3, solution=None, **about):
+    def __init__(self, *, oracle, mistakes, accepts=None, placeholder=None, tolerance=1e-3, read=None, solution=None, **about):
         super().__init__(solution=solution or f"{about['name']} = {oracle!r}", **about)
-        self.oracle, self.accepts, self.mistakes = oracle, accepts, tuple(mistakes)
+        self.oracle, self.accepts, self.mistakes, self.read = oracle, accepts, tuple(mistakes), read
         self.placeholder, self.tolerance = placeholder, tolerance
 
     def judge(self, answer):
@@ -29,6 +31,11 @@ class ValueExercise(Task):
             return self.failed(
                 "This is a function or a class.", f"hand in its value: `check({self.name})` with the result of a call"
             )
+        if self.read:
+            try:
+                answer = self.read(answer)
+            except ValueError as error:
+                return self.failed("This is not the answer", str(error))
         found = differences(_folded(answer), _folded(self.oracle), tolerance=self.tolerance)
         unusable = [d for d in found if d.kind in ("nothing", "type", "count", "shape", "nan")]
         mistake = self._catalogued(answer, usable=not unusable)

@@ -29,7 +29,7 @@ nothing. A tour:
     show.senses(scenes)                                       # one scene as pixels, words, sound and range scan
 
     show.decomposition({"matching": task})                    # redundant, unique and synergistic bits as bars
-    show.measured_against_ceilings(measured, tasks)           # a dot for each seed, against what theory allows
+    show.measured_against_ceilings(measured, tasks)           # a dot for each seed, against those of theory
 
     show.interactive(draw, alt, rank=(1, 8))                  # your own figure with sliders
     show.convolution_explorer(photo)                          # chapter 04: a kernel slides over a photograph

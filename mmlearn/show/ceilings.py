@@ -84,8 +84,10 @@ def draw_parts(axes, left, top, height, scale, parts):
 
 
 def measured_against_ceilings(measured, ceilings, *, inputs=("image", "text"), alt=None, width=720, caption=None):
-    """Display the accuracies that were measured, a dot for each seed, against what theory allows.
+    """Display the accuracies that were measured, a dot for each seed, against those that theory gives.
 
+    The additive line is where the least cross-entropy of a sum lies, for that is what training seeks. It bounds no accuracy:
+    another sum may be right more often (``data.best_additive_accuracy``). The other lines are bounds.
     measured: {task: {model: accuracies in [0, 1], one for each seed}}.
     ceilings: {task: a Task or a Ceilings}. inputs: what a and b are called.
     At the right stand mean and standard deviation over the seeds, in percent.
@@ -249,5 +251,5 @@ def _compared(runs, levels, names):
         for model, values in each.items():
             seeds = f" over {len(values)} seeds" if len(values) > 1 else ""
             some.append(f"{model} {_summary(values)}{seeds}")
-        sentences.append(f"{task}: theory allows {theory}; measured {', '.join(some)}.")
+        sentences.append(f"{task}: theory gives {theory}; measured {', '.join(some)}.")
     return "Measured accuracies against their ceilings. " + " ".join(sentences)

@@ -17,18 +17,20 @@ OFF = "off"
 _BITS = {"eps_r": "redundancy", "eps_s": "synergy", "eps_image": "unique_a", "eps_text": "unique_b"}
 _PART_NAMES, _LEVEL_NAMES = names_of(("image", "text"))
 _WIDTH, _LEFT, _RIGHT = 720, 14, 706
+_ADDITIVE = "the sum of least cross-entropy; another sum may be right more often"
 _FILL = {"majority": "#8b9299", "a": COLOURS.blue, "b": COLOURS.vermilion, "additive": COLOURS.indigo, "both": INK}
 
 
 def information_dial(eps_r=0.1, eps_s=0.2, eps_image=None, eps_text=None, *, example=0, seed=0):
-    """Display where the bits of a dialled label are, the best accuracies there can be, and an example, with a control for each ε.
+    """Display where a dialled label's bits are, the accuracies that can be reached, and an example, with a control for each ε.
 
     The label is a tuple of bits of world.dial, each flipped with its probability ε: the shape, which both inputs show
     (redundancy); whether the sentence says the right colour, which only the two together show (synergy); if you like the size,
     which the picture alone shows, and the time, which the sentence alone says. None leaves these two out.
 
     Nothing is trained. A bit flipped with probability ε has 1 − h(ε) bits left, the independent bits' parts add up, and the
-    best accuracies multiply: 1 − ε for a bit that the model sees, ½ for one that it does not.
+    accuracies multiply: 1 − ε for a bit that the model sees, ½ for one that it does not. Of the additive models it is the one of
+    least cross-entropy, which misses all of the synergy; another one may be right more often (``data.best_additive_accuracy``).
     The handle's ``state`` holds eps {bit: ε}, parts {part: bits}, total (H(Y), bits), accuracy {ceiling: share}, and the example.
     """
     import ipywidgets
@@ -101,9 +103,9 @@ def _example(number, seed, *eps):
 
 
 def _draw(eps, parts, total, accuracy, shown):
-    fig, axes = canvas(_WIDTH, 436)
+    fig, axes = canvas(_WIDTH, 446)
     _bits(axes, parts, total)
-    rules(axes, [((_LEFT, 196), (_RIGHT, 196)), ((458, 210), (458, 424))], HAIRLINE)
+    rules(axes, [((_LEFT, 196), (_RIGHT, 196)), ((458, 210), (458, 434))], HAIRLINE)
     _ceilings(axes, accuracy)
     _shown(axes, shown)
     return fig
@@ -159,8 +161,8 @@ def _bracket(axes, start, end, y, side, name, bits, colour):
 
 
 def _ceilings(axes, accuracy):
-    """Bars of the best accuracies; what looking at both inputs together adds has the colour of synergy."""
-    write(axes, _LEFT, 219, "Best possible accuracy, before any training", 14.5, INK, "left", "bold")
+    """Bars of the accuracies; what looking at both inputs together adds to a sum has the colour of synergy."""
+    write(axes, _LEFT, 219, "Accuracy that can be reached, before any training", 14.5, INK, "left", "bold")
     left, full = 104, 270  # CSS pixels of 100 %
     rules(
         axes,
@@ -173,16 +175,25 @@ def _ceilings(axes, accuracy):
     for row, level in enumerate(CEILINGS):
         y, wide = 240 + 32 * row, accuracy[level] * full
         axes.add_patch(Rectangle((left, y), wide, 22, fc=_FILL[level], zorder=2))
-        write(axes, left - 8, y + 11, _LEVEL_NAMES[level], 12.5, INK, "right")
+        star = "*" if level == "additive" and _loses(accuracy) else ""
+        write(axes, left - 8, y + 11, _LEVEL_NAMES[level] + star, 12.5, INK, "right")
         value = write(axes, left + wide + 7, y + 11, percent(accuracy[level]), 12.5, INK, "left", "bold")
         value.set_bbox({"facecolor": "#fcfcfa", "edgecolor": "none", "pad": 1})
         ends[level] = (left + wide, y)
+    if _loses(accuracy):
+        write(axes, _LEFT, 430, f"* {_ADDITIVE}", 11, MUTED, "left")
     (short, upper), (far, lower) = ends["additive"], ends["both"]
     if far - short > 1:
         axes.add_patch(Rectangle((short, lower), far - short, 22, fc=COLOURS.mauve, zorder=2.5))
         rules(axes, [((short, upper + 22), (short, lower))], COLOURS.mauve, 1.2)
-        if far - short > width_of("synergy", 11.5) + 8:
-            write(axes, (short + far) / 2, lower + 11, "synergy", 11.5, "white").set_zorder(3)
+        more = f"+{percent(accuracy['both'] - accuracy['additive']).removesuffix(' %')} points"
+        if far - short > width_of(more, 11.5) + 8:
+            write(axes, (short + far) / 2, lower + 11, more, 11.5, "white").set_zorder(3)
+
+
+def _loses(accuracy):
+    """Whether looking at both together is right more often than the sum; else the sum is as good as any model."""
+    return accuracy["both"] - accuracy["additive"] >= 5e-4
 
 
 def _shown(axes, shown):
@@ -205,21 +216,23 @@ def _shown(axes, shown):
 
 def _explain(parts, accuracy, **_):
     add, both = accuracy["additive"], accuracy["both"]
-    text = f"Adding what image and text say reaches {percent(add)} at best, looking at both together {percent(both)}."
-    if both - add < 5e-4:
+    text = f"A sum trained with cross-entropy gets {percent(add)}, both together {percent(both)}."
+    if not _loses(accuracy):
         return f"{text} There is no synergy: adding is all it takes."
-    return f"{text} The difference is the synergy, {parts['synergy']:.2f} bits that neither input has alone."
+    lost = f"{parts['synergy']:.2f}" if parts["synergy"] >= 0.005 else "less than 0.01"
+    return f"{text} In bits, addition loses {lost} here: all of the synergy (it can never lose more)."
 
 
 def _describe(eps, parts, total, accuracy, shown):
     pieces = [f"{bits:.2f} {_PART_NAMES[part]}" for part, bits in parts.items()]
     levels = [f"{_LEVEL_NAMES[level]} {percent(share)}" for level, share in accuracy.items()]
     flipped = [word for word, was in zip(shown.label, shown.flipped, strict=True) if was]
+    note = f"; additive is {_ADDITIVE}" if _loses(accuracy) else ""
     what = f", of which {listed(flipped)} {'was' if len(flipped) == 1 else 'were'} flipped by the noise" if flipped else ""
     return (
         f"A label of {total} bits, flipped with probabilities {', '.join(f'{value:g}' for value in eps.values())}: "
         f"{listed(pieces)}, and {total - sum(parts.values()):.2f} noise. "
-        f"The best accuracies: {listed(levels)}. "
+        f"The accuracies that can be reached: {listed(levels)}{note}. "
         f"Example: a {shown.picture}, the sentence “{shown.text}”, and the label “{', '.join(shown.label)}”{what}."
     )
 

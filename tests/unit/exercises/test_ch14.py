@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import mutual_info_score
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn.utils.rnn import pad_sequence
@@ -48,6 +49,17 @@ def test_mutual_information_is_scikit_learns_in_bits(size):
     assert ch14.mutual_information.oracle(counts / counts.sum().double()) == pytest.approx(theirs, abs=1e-12)
 
 
+def test_the_entropy_of_the_picture_in_place_of_the_label_s_is_named():
+    def h(p):
+        return -torch.special.xlogy(p, p).sum() / math.log(2)
+
+    def answer(joint):
+        left = h(joint) - h(joint.sum(1))
+        return h(joint.sum(1)) - left
+
+    assert ch14.mutual_information.check(answer).diagnosis.startswith("this is $H(A) - H(Y \\mid A)$")
+
+
 def gate(label):
     """P[a, b, y] of two fair coins and a label given by a function of them."""
     table = torch.zeros(2, 2, 4, dtype=torch.float64)
@@ -65,6 +77,53 @@ def test_gates():
     rows = [[d.redundancy, d.unique_a, d.unique_b, d.synergy] for d in by_computer]
     rounded = [[0.31, 0, 0, 0.5], [0, 1, 1, 0], [0, 1, 1, 0]]
     verify(ch14.gates, also_right=[torch.tensor(rows), torch.tensor(rounded)])
+
+
+ROWS = [[0.3113, 0.0, 0.0, 0.5], [0.0, 1.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]]
+FORMS = {
+    "lists": lambda rows: rows,
+    "tuples": lambda rows: tuple(map(tuple, rows)),
+    "an array": np.array,
+    "a list of arrays": lambda rows: [np.array(row) for row in rows],
+    "a list of tensors": lambda rows: [torch.tensor(row) for row in rows],
+    "lists of tensors": lambda rows: [[torch.tensor(bits) for bits in row] for row in rows],
+    "lists of numpy's numbers": lambda rows: [[np.float32(bits) for bits in row] for row in rows],
+    "a tensor": torch.tensor,
+    "a tensor that requires grad": lambda rows: torch.tensor(rows, requires_grad=True),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gates_may_be_handed_in_as_anything_with_rows(form):
+    assert ch14.gates.check(FORMS[form](ROWS)).passed
+    wrong = [ROWS[0], ROWS[1], [1, 0, 0, 1]]
+    assert "is taken for the redundancy" in ch14.gates.check(FORMS[form](wrong)).diagnosis
+    assert "look at the first row, OR" in ch14.gates.check(FORMS[form]([[0.3, 0.2, 0.0, 0.5], *ROWS[1:]])).diagnosis
+
+
+@pytest.mark.parametrize("answer", [[ROWS[0], ROWS[1], ROWS[2][:3]], [ROWS[0], None, None], "0.31 0 0 0.5", {"OR": ROWS[0]}])
+def test_gates_that_are_no_rows_of_numbers_are_told_what_to_be(answer):
+    result = ch14.gates.check(answer)
+    assert result.status == "failed"
+    assert "three rows of four numbers" in result.diagnosis
+
+
+@pytest.mark.parametrize("answer", [ROWS[:2], [[*row, 0.0] for row in ROWS], list(map(list, zip(*ROWS, strict=True)))])
+def test_gates_of_another_shape_are_told_the_shape(answer):
+    assert f"has shape {tuple(np.shape(answer))}, expected (3, 4)" in ch14.gates.check(answer).message
+
+
+@pytest.mark.parametrize("parts", [[1, 0, 0, 1], [2, 0, 0, 0]])
+@pytest.mark.parametrize(("row", "words"), [(1, "the second row, the pair:"), (2, "the third row, $(a,\\, a \\oplus b)$:")])
+def test_the_row_that_is_wrong_is_the_one_named(row, words, parts):
+    gates = [*ROWS[:row], parts, *ROWS[row + 1 :]]
+    diagnosis = ch14.gates.check(gates).diagnosis
+    assert diagnosis.startswith(f"look at {words}")
+    assert "is taken for the redundancy" in diagnosis
+
+
+def test_two_rows_that_are_wrong_alike_are_both_named():
+    assert "the second and the third row" in ch14.gates.check([ROWS[0], [1, 0, 0, 1], [1, 0, 0, 1]]).diagnosis
 
 
 @pytest.mark.parametrize(
@@ -152,6 +211,89 @@ def test_collate():
     verify(ch14.collate, also_right=[collate_with_pad_sequence, collate_with_loops, collate_of_the_course])
 
 
+def with_errors(samples):
+    """What goes wrong by itself where no sample has an image: a RuntimeError of torch.stack."""
+    return torch.stack([sample["image"] for sample in samples if sample["image"] is not None])
+
+
+def refused(*inputs):
+    raise ValueError
+
+
+def kept(mistake, elsewhere):
+    """A student's answer with a mistake, who does ``elsewhere(…)`` where a ValueError is asked for."""
+
+    def answer(*inputs):
+        try:
+            return mistake.wrong(*inputs)
+        except LookupError:
+            return elsewhere(*inputs)
+
+    return answer
+
+
+@pytest.mark.parametrize("elsewhere", [refused, with_errors, lambda samples: None, lambda samples: torch.zeros(len(samples), 0)])
+@pytest.mark.parametrize("mistake", [mistake for mistake in ch14.collate.mistakes if mistake.partly])
+def test_a_mistake_in_a_batch_is_named_with_and_without_the_value_error(mistake, elsewhere):
+    assert ch14.collate.judge(kept(mistake, elsewhere)).diagnosis == mistake.diagnosis
+
+
+def test_a_flag_read_off_the_pixels_is_noticed():
+    def answer(samples):
+        images, _, *rest = collate_with_pad_sequence(samples)
+        return images, (images != 0).flatten(1).any(1), *rest
+
+    assert "`has_image` is read off the pixels: a black picture passes for a missing one" in ch14.collate.check(answer).diagnosis
+
+
+def test_samples_left_out_are_asked_back():
+    def answer(samples):
+        whole = [sample for sample in samples if sample["image"] is not None and sample["words"] is not None]
+        images = torch.stack([sample["image"] for sample in whole])  # stops where none is whole
+        return images, *collate_with_pad_sequence(whole)[1:]
+
+    result = ch14.collate.check(answer)
+    assert "you left samples out, those that lack something; a batch keeps all N" in result.diagnosis
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ([0, 2, 1, 3, 4], "your 2nd and 3rd results look exchanged: the order is `images`, `has_image`, `words`"),
+        ([0, 1, 2, 4, 3], "your 4th and 5th results look exchanged"),
+        ([0, 4, 2, 3, 1], "your 2nd and 5th results look exchanged"),
+        ([0, 2, 3, 1, 4], "the right results in another order: the order is `images`, `has_image`, `words`"),
+    ],
+)
+def test_results_in_another_order_are_noticed(order, words):
+    def answer(samples):
+        batch = collate_with_pad_sequence(samples)
+        return tuple(batch[place] for place in order)
+
+    assert words in ch14.collate.check(answer).diagnosis
+
+
+@pytest.mark.parametrize(
+    ("turned", "words"),
+    [
+        ({"image"}, "`has_image` is the wrong way round"),
+        ({"words"}, "`has_text` is the wrong way round"),
+        ({"image", "words"}, "`has_image` and `has_text` are the wrong way round"),
+    ],
+)
+def test_flags_that_say_what_is_missing_are_noticed(turned, words):
+    """Also where the wrong flag then decides about the ValueError."""
+
+    def answer(samples):
+        flags = {key: [(sample[key] is None) == (key in turned) for sample in samples] for key in ("image", "words")}
+        if not any(flags["image"]):
+            raise ValueError("no image")
+        images, _, ids, is_word, _ = collate_with_pad_sequence(samples)
+        return images, torch.tensor(flags["image"]), ids, is_word, torch.tensor(flags["words"])
+
+    assert words in ch14.collate.check(answer).diagnosis
+
+
 @pytest.mark.parametrize(
     ("part", "change", "words", "hint"),
     [
@@ -169,6 +311,16 @@ def test_a_wrong_dtype_in_a_batch_is_named(part, change, words, hint):
     result = ch14.collate.check(answer)
     assert words in result.message
     assert hint in result.diagnosis
+    assert result.mistake is None
+
+
+def test_a_dtype_that_is_wrong_in_one_case_is_no_mistake_about_flags():
+    def answer(samples):
+        images, *rest = collate_with_pad_sequence(samples)
+        return images.double(), *rest
+
+    result = ch14.collate.check(answer)
+    assert "the dtype of `images` is float64, expected float32" in result.message
     assert result.mistake is None
 
 
@@ -218,6 +370,14 @@ def test_p_value():
         return (1 + (shuffled >= score).sum()) / (1 + len(shuffled))
 
     verify(ch14.p_value, also_right=[with_numpy, with_a_loop, as_a_tensor])
+
+
+def test_one_less_p_is_noticed_as_a_number_and_as_a_tensor():
+    def as_a_tensor(score, shuffled):
+        return 1 - (1 + (shuffled >= score).sum()) / (1 + len(shuffled))
+
+    for answer in (as_a_tensor, lambda score, shuffled: as_a_tensor(score, shuffled).item()):
+        assert ch14.p_value.check(answer).diagnosis.startswith("this is $1 - p$")
 
 
 def test_leaking():
@@ -281,6 +441,35 @@ def test_class_weights():
         return torch.tensor([len(labels) / (classes * count) for count in counts])
 
     verify(ch14.class_weights, also_right=[with_unique, with_scikit_learn, with_a_loop, data.class_weights])
+
+
+def counted(labels, classes):
+    return torch.bincount(labels, minlength=classes)
+
+
+UNREFUSED = {
+    "the number of classes is missing": lambda labels, classes: len(labels) / counted(labels, classes),
+    "these are the inverse counts": lambda labels, classes: 1 / counted(labels, classes),
+    "these are the shares": lambda labels, classes: counted(labels, classes) / len(labels),
+    "the fraction is upside down": lambda labels, classes: classes * counted(labels, classes) / len(labels),
+    "these are scaled to the sum 1": lambda labels, classes: F.normalize(1 / counted(labels, classes), p=1, dim=0),
+    "the average *class* weighs 1": lambda labels, classes: classes * F.normalize(1 / counted(labels, classes), p=1, dim=0),
+    "measured against the largest class": lambda labels, classes: labels.bincount().max() / labels.bincount(),
+    "a class without an example gets the weight infinity": lambda labels, classes: (
+        len(labels) / (classes * counted(labels, classes))
+    ),
+}
+
+
+@pytest.mark.parametrize("words", UNREFUSED)
+def test_the_formula_is_diagnosed_before_the_value_error(words):
+    assert words in ch14.class_weights.check(UNREFUSED[words]).diagnosis
+
+
+@pytest.mark.parametrize("elsewhere", [refused, lambda labels, classes: None, lambda labels, classes: torch.ones(classes)])
+@pytest.mark.parametrize("mistake", [mistake for mistake in ch14.class_weights.mistakes if mistake.partly])
+def test_a_wrong_formula_is_named_with_and_without_the_value_error(mistake, elsewhere):
+    assert ch14.class_weights.judge(kept(mistake, elsewhere)).mistake is mistake
 
 
 def test_an_assert_in_place_of_a_value_error_does_not_pass():

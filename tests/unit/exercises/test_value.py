@@ -92,6 +92,21 @@ def test_catalogued_values_and_predicates_are_named(edge_kernel):
     assert edge_kernel.check("no tensor").mistake is None
 
 
+def test_what_can_be_read_is_judged_as_what_it_says():
+    def read(answer):
+        if isinstance(answer, str):
+            raise ValueError("two numbers, not a word")
+        return torch.as_tensor(answer)
+
+    question = exercise(torch.tensor([1.0, 2.0]), [Mistake(torch.tensor([2.0, 1.0]), "turned round")], read=read)
+    for right in ([1, 2], (1.0, 2.0), np.array([1, 2]), torch.tensor([1.0, 2.0])):
+        assert question.check(right).passed
+    assert question.check([2, 1]).diagnosis == "turned round"
+    assert "has shape (3,), expected (2,)" in question.check([1, 2, 3]).message
+    assert question.check("1, 2").diagnosis == "two numbers, not a word"
+    assert question.check(None).status == "untouched"
+
+
 def test_accepts_decides_when_there_are_many_right_answers():
     def accepts(kernel):
         return None if abs(kernel.sum()) < 1e-6 else f"on an even image it gives {kernel.sum():g}"

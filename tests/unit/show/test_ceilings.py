@@ -68,10 +68,11 @@ def test_what_has_no_decomposition_is_named(tasks, message):
 MEASURED = {"xor": {"additive": [0.51, 0.49, 0.50], "multiplicative": [0.97, 0.99, 1.0]}}
 
 
-def test_measured_accuracies_stand_beside_what_theory_allows(published):
+def test_measured_accuracies_stand_beside_those_of_theory(published):
     show.measured_against_ceilings(MEASURED, {"xor": ceilings(XOR)})
     alt = alt_of(published[0])
-    assert "theory allows chance = image only = text only = additive 50 %, both 100 %" in alt
+    assert "theory gives chance = image only = text only = additive 50 %, both 100 %" in alt
+    assert "allows" not in alt  # an additive rule that training does not seek is right on three quarters of XOR
     assert "additive 50.0 ± 1.0 % over 3 seeds" in alt
     assert "multiplicative 98.7 ± 1.5 % over 3 seeds" in alt
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mmlearn import show
+from mmlearn import data, show
 from mmlearn.data import world
-from mmlearn.data.ceilings import ceilings
+from mmlearn.data.ceilings import additive_bounds, ceilings
 from mmlearn.data.decomposition import decompose
 from mmlearn.show.explore_information import OFF, _draw, dialled, noise
 
@@ -59,7 +59,50 @@ def test_the_text_alternative_holds_bits_and_ceilings(dial):
     assert f"{1 - noise(0.1):.2f} redundant" in alt
     assert f"{1 - noise(0.2):.2f} synergistic" in alt
     assert "chance 25 %, image only 45 %, text only 45 %, additive 45 % and both 72 %" in alt
-    assert "Adding what image and text say reaches 45 % at best, looking at both together 72 %." in html.unescape(dial.html)
+    assert "A sum trained with cross-entropy gets 45 %, both together 72 %." in html.unescape(dial.html)
+
+
+@settings(max_examples=12, deadline=None)
+@example(0.1, 0.2, None, None)
+@given(EPS, EPS, MAYBE, MAYBE)
+def test_addition_loses_exactly_the_synergy(eps_r, eps_s, eps_image, eps_text):
+    bounds = additive_bounds(world.dial.table(eps_r, eps_s, eps_image, eps_text))
+    synergy = dialled(eps_r, eps_s, eps_image, eps_text)["parts"]["synergy"]
+    assert bounds.both - bounds.additive == pytest.approx(synergy, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("eps_s", "words"),
+    [
+        (0.2, "addition loses 0.28 here: all of the synergy (it can never lose more)."),
+        (0.0, "addition loses 1.00 here"),
+        (0.48, "addition loses less than 0.01 here"),
+        (0.5, "There is no synergy: adding is all it takes."),
+    ],
+)
+def test_what_addition_loses_is_told_in_bits(dial, eps_s, words):
+    dial.set(eps_s=eps_s)
+    page = html.unescape(dial.html)
+    assert words in page
+    assert "difference is the synergy" not in page  # percentage points are no bits
+
+
+def test_no_word_calls_the_additive_accuracy_the_best_possible(dial):
+    state = dial.state["accuracy"]
+    best = data.best_additive_accuracy(world.dial.table(0.1, 0.2))
+    assert state["additive"] + 0.1 < best < state["both"]  # a rule that adds and is right more often
+    alt = alt_of(dial)
+    assert "best" not in alt + html.unescape(dial.html)
+    assert "additive is the sum of least cross-entropy; another sum may be right more often" in alt
+    fig = _draw(**dial.state)
+    words = [text.get_text() for text in fig.axes[0].texts]
+    assert "Accuracy that can be reached, before any training" in words
+    assert "additive*" in words
+    assert any(word.startswith("* the sum of least cross-entropy; another") for word in words)
+    assert "+27 points" in words
+    dial.set(eps_s=0.5)  # now the sum is as good as any model, and none is right more often
+    assert "another sum" not in alt_of(dial)
+    assert not any("*" in text.get_text() for text in _draw(**dial.state).axes[0].texts)
 
 
 def test_the_ceilings_follow_the_dials(dial):
