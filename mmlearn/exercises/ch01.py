@@ -1345,5 +1345,5 @@ mirror = Exercise(
         "An edge at $x$ goes to $W - x$. Which of the two new edges is the left one?",
         "`x1, y1, x2, y2 = boxes.unbind(-1)`, then `torch.stack([W - x2, y1, W - x1, y2], dim=-1)`; the image is `image.flip(-1)`.",
     ],
-    afterword="Mirror twice, and everything must be as before: a test that needs no right answer, and finds most of the wrong ones.",
+    afterword="Mirror twice, and everything must be as before: a test that needs no right answer. But the commonest mistakes pass it, too; cut the box out of both pictures and compare the pixels.",
 )
