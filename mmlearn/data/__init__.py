@@ -14,8 +14,8 @@ Batches       collate           padding, masks, missing modalities; presence, dr
 Words         Vocabulary        words to numbers and back
 Imbalance     class_weights, balanced_sampler, effective_number_weights, shift_prior
 Leaks         find_leaks        pictures of the test part that are in the training part, too; group_leaks, split_by_group
-Information   entropy, conditional_entropy, mutual_information, decompose, ceilings, best_additive_accuracy: what a label needs, and
-              what a model can reach; empirical_table, mutual_information_bias: the same from samples
+Information   entropy, conditional_entropy, mutual_information, decompose, ceilings, best_additive_accuracy: what a label
+              needs, and what a model can reach; empirical_table, mutual_information_bias: the same from samples
               permutation_test  is the score better than with shuffled labels?
 """
 

@@ -55,8 +55,8 @@ def decompose(table, *, tolerance=1e-6, iterations=100):
     """I(A;Y) = R + U_a, I(B;Y) = R + U_b, I(A,B;Y) = R + U_a + U_b + S, in bits — Eq. 14.3 (Williams & Beer 2010).
 
     table: (A, B, Y) probabilities; zeros, and symbols that never occur, are fine   returns: a Decomposition
-    The fourth condition is that of Bertschinger et al. (2014): see ``most_uncertain``. The three equations hold to rounding, and no
-    part is negative.
+    The fourth condition is that of Bertschinger et al. (2014): see ``most_uncertain``. The three equations hold to rounding, and
+    no part is negative.
     Raises ValueError where the table is no distribution, RuntimeError where the gap stays above ``tolerance`` bits.
 
     >>> xor = decompose(torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]) / 4)

@@ -1,5 +1,8 @@
 """Chapter 02, backpropagation: a quotient, shared parents, broadcasting, linear, cross-entropy, LayerNorm, an MLP, a bug hunt."""
 
+import itertools
+import warnings
+
 import torch
 import torch.nn.functional as F
 
@@ -29,7 +32,7 @@ def _quotient(grad_output, a, b):
 
 def _quotient_cases(draw):
     yield Case(draw.integers(2, low=1), draw.integers(2, low=1), draw.integers(2, low=1), label="positive numbers")
-    yield Case(draw.integers(3, low=2, high=6), draw.integers(3), 1 + draw.integers(3, low=1), label="any upstream gradient")
+    yield Case(draw.integers(3, low=2, high=6), draw.integers(3), 1 + draw.integers(3, low=1), label="any gradient from above")
     yield Case(draw.normal(2, 3), draw.normal(2, 3), 0.5 + draw.uniform(2, 3))
     yield Case(draw.normal(4), draw.normal(4), -0.5 - draw.uniform(4), label="a negative denominator")
 
@@ -40,14 +43,14 @@ quotient_backward = Exercise(
     title="A quotient, backwards",
     minutes=10,
     difficulty=1,
-    equation="Eq. 2.3",
+    equation="Eq. 2.2",
     oracle=_quotient,
     cases=_quotient_cases,
     returns=("grad_a", "grad_b"),
     mistakes=[
         Mistake(
             lambda grad_output, a, b: (1 / b, -a / b**2),
-            "the upstream gradient is missing: these are the local derivatives, to be multiplied with it",
+            "`grad_output` is missing: these are the local derivatives, each to be multiplied with the gradient of the result",
         ),
         Mistake(
             lambda grad_output, a, b: (grad_output / b, grad_output * a / b**2),
@@ -131,7 +134,8 @@ def _graph_cases(draw):
     yield case(3, [(0, 1), (1, 2)], "a chain")
     yield case(4, [(0, 2), (1, 2), (2, 3)], "two inputs")
     yield case(4, [(0, 1), (0, 2), (1, 3), (2, 3)], "a shared parent")
-    yield case(3, [(0, 1), (0, 1), (1, 2)], "a node used twice by the same child")
+    yield Case([(0, 1, 3.0), (0, 1, 4.0), (1, 2, 2.0)], 3, label="a node used twice by the same child")
+    yield Case([(0, 1, 3.0), (0, 1, 3.0), (1, 2, 2.0)], 3, label="used twice, with equal derivatives, as in x + x")
     yield case(5, [(1, 2), (0, 4), (0, 1), (3, 4), (2, 3)], "edges in no particular order")
     yield case(4, [(0, 3), (1, 2)], "a node that the output does not use")
     pairs = [(int(parent), child) for child in range(2, 9) for parent in draw.integers(2, low=0, high=child).tolist()]
@@ -179,6 +183,16 @@ node_gradients = Exercise(
         Mistake(
             _without_children,
             "these are the local derivatives, added up: each has to be multiplied with its child's gradient",
+        ),
+        Mistake(
+            lambda edges, count: _accumulated(list(dict.fromkeys(edges)), count),
+            "of two equal edges only one is left, as in a set: an edge that occurs twice counts twice",
+            "In $y = x + x$ both edges lead from $x$ to $y$ with derivative 1, and the gradient is 2.",
+        ),
+        Mistake(
+            lambda edges, count: _accumulated([(*pair, number) for pair, number in {e[:2]: e[2] for e in edges}.items()], count),
+            "of two edges between the same nodes only the last is left: a dict or a matrix by (parent, child) has one place for both",
+            "A matrix works if the derivatives are added into it with `+=`.",
         ),
     ],
     hints=[
@@ -243,6 +257,23 @@ def _only_stretched(grad_output, shape):
     return grad_output.sum(axes, keepdim=True) if axes else grad_output
 
 
+def _empty_tuple(grad_output, shape, how):
+    """Wrong answers that sum over an empty tuple of axes, which is over all: in one sum, in two, or in one of the two."""
+    in_front = grad_output.dim() - len(shape)
+    front, stretched = tuple(range(in_front)), tuple(axis for axis, length in enumerate(shape) if length == 1)
+    if how == "one sum":
+        axes = front + tuple(in_front + axis for axis in stretched)
+        return grad_output.sum(axes, keepdim=True).reshape(shape)
+    if front or how != "stretched":
+        grad_output = grad_output.sum(front)
+    if stretched or how != "front":
+        grad_output = grad_output.sum(stretched, keepdim=True)
+    return grad_output
+
+
+_EMPTY = "`sum` over an empty tuple of axes sums all of them in torch: return `grad_output` when there is nothing to sum"
+
+
 broadcast_backward = Exercise(
     chapter="02",
     name="broadcast_backward",
@@ -270,13 +301,17 @@ broadcast_backward = Exercise(
             lambda grad_output, shape: grad_output.sum().expand(shape),
             "everything was added up: only the copies of the *same* number belong together",
         ),
+        *(
+            Mistake(lambda grad_output, shape, how=how: _empty_tuple(grad_output, shape, how), _EMPTY)
+            for how in ("one sum", "two sums", "front", "stretched")
+        ),
     ],
     hints=[
         "Broadcasting does two things: it puts axes in front until both have equally many, and it stretches axes of length 1. In both cases a number is copied.",
         "Axes in front: `grad_output.sum(0)`, as often as `grad_output.dim()` exceeds `len(shape)`.",
         "Then, for every axis of length 1 in `shape`: `grad_output.sum(axis, keepdim=True)`. Where nothing was stretched that sum changes nothing.",
     ],
-    afterword="Copying and adding are adjoint. A bias, a mean, a shared weight, a kernel that slides: wherever a forward pass copies, the backward pass adds.",
+    afterword="The backward pass of a copy is a sum, that of a sum a copy. A bias, a mean, a shared weight, a kernel that slides: wherever a forward pass copies, the backward pass adds.",
 )
 
 
@@ -300,6 +335,18 @@ def _linear_cases(draw):
     yield case(5, D=3, K=7, numbers=draw.normal)
 
 
+def _quietly(answer, grad_output, x, weight):
+    """Torch warns of `.T` on more than two axes; what the check says of it is enough."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return answer(grad_output, x, weight)
+
+
+def _in_order(order):
+    """A wrong answer: the right results in another order."""
+    return lambda grad_output, x, weight: tuple(_linear(grad_output, x, weight)[place] for place in order)
+
+
 def _by_rows(change):
     """A wrong answer: the rows of x (N, D), of the upstream gradient (N, K), and the weight → the three gradients."""
 
@@ -313,6 +360,12 @@ def _by_rows(change):
     return backward
 
 
+_FLATTEN = "wrong exactly when `grad_output` has more than two axes: flatten what stands in front"
+_FLATTEN_MORE = (
+    "`grad_output.flatten(0, -2)` makes one axis of all those in front of the features: rows $(N, K)$, whatever N counts."
+)
+
+
 linear_backward = Exercise(
     chapter="02",
     name="linear_backward",
@@ -322,6 +375,7 @@ linear_backward = Exercise(
     equation="Eq. 2.10",
     oracle=_linear,
     cases=_linear_cases,
+    call=_quietly,
     shapes={"grad_output": "N K", "x": "N D", "weight": "K D"},
     returns=("grad_x", "grad_weight", "grad_bias"),
     solution=_linear_solution,
@@ -352,12 +406,34 @@ linear_backward = Exercise(
             "`grad_output @ weight.T` fits only when the weight is square, and is wrong even then: forwards is $XW^\\top$, backwards $\\bar Y\\,W$",
         ),
         Mistake(
+            lambda grad_output, x, weight: (grad_output @ weight, grad_output.T @ x, grad_output.flatten(0, -2).sum(0)),
+            _FLATTEN,
+            _FLATTEN_MORE,
+        ),
+        Mistake(
             lambda grad_output, x, weight: (grad_output @ weight, grad_output.mT @ x, grad_output.sum(0)),
-            "with two axes in front the sums stop at the first: flatten everything in front of the features into one axis",
+            _FLATTEN,
+            _FLATTEN_MORE,
+        ),
+        Mistake(
+            lambda grad_output, x, weight: (grad_output @ weight, grad_output.mT @ x, grad_output.flatten(0, -2).sum(0)),
+            _FLATTEN,
+            _FLATTEN_MORE,
+        ),
+        Mistake(
+            lambda grad_output, x, weight: (*_linear(grad_output, x, weight)[:2], grad_output.sum(0)),
+            _FLATTEN,
+            _FLATTEN_MORE,
         ),
         Mistake(
             _by_rows(lambda g, x, w: (None, None, g)),
             "the bias's gradient still has one row for every example: sum over them",
+        ),
+        *(
+            Mistake(
+                _in_order(order), "right, but in another order: first the input's gradient, then the weight's, then the bias's"
+            )
+            for order in list(itertools.permutations(range(3)))[1:]
         ),
     ],
     hints=[
@@ -384,6 +460,7 @@ def _xent_cases(draw):
     yield Case(draw.integers(1, 3), torch.tensor([2]), label="one example")
     yield Case(draw.integers(3, 3), torch.tensor([0, 2, 1]), label="a square")
     yield Case(draw.normal(4, 6), torch.tensor([5, 0, 0, 3]))
+    yield Case(draw.normal(3, 4), torch.tensor([1, 0, 1]), label="the last classes do not occur")
     yield Case(torch.tensor([[0.0, 800.0], [-900.0, 0.0]], dtype=torch.float64), torch.tensor([0, 1]), label="large logits")
 
 
@@ -430,6 +507,19 @@ cross_entropy_backward = Exercise(
         Mistake(
             lambda logits, labels: (logits - F.one_hot(labels, logits.shape[1])) / len(logits),
             "the logits are taken for probabilities: put them through the softmax first",
+        ),
+        Mistake(
+            lambda logits, labels: (logits.softmax(1) - F.one_hot(labels)) / len(logits),
+            "`one_hot(labels)` guesses K from the largest label; pass the number of classes",
+        ),
+        Mistake(
+            lambda logits, labels: (logits.softmax(1) - labels[:, None]) / len(logits),
+            "the label's number is subtracted from the whole row: $y$ is one-hot, 1 at the right class and 0 elsewhere",
+        ),
+        Mistake(
+            lambda logits, labels: (_naive_softmax(logits - logits.max()) - F.one_hot(labels, logits.shape[1])) / len(logits),
+            "one largest logit for all rows: in a row far below it every `exp` is 0, and 0/0 follows. Each row needs its own",
+            "`logits.max(1, keepdim=True).values` is the largest of each row, (N, 1).",
         ),
     ],
     hints=[
@@ -504,12 +594,45 @@ def _norm_without_eps(grad_output, x, gamma, eps=1e-5):
     return _norm(grad_output, x, gamma, 0.0)
 
 
+def _norm_std_plus_eps(grad_output, x, gamma, eps=1e-5):
+    sigma = x.var(-1, keepdim=True, unbiased=False).sqrt() + eps
+    x_hat = (x - x.mean(-1, keepdim=True)) / sigma
+    return _project(grad_output * gamma, x_hat) / sigma, (grad_output * x_hat).sum(0), grad_output.sum(0)
+
+
+def _norm_keeping(mean, variance, first, second):
+    """A wrong answer: whether each of the four means over a row keeps its axis."""
+
+    def backward(grad_output, x, gamma, eps=1e-5):
+        sigma = (x.var(-1, keepdim=variance, unbiased=False) + eps).sqrt()
+        x_hat, G = (x - x.mean(-1, keepdim=mean)) / sigma, grad_output * gamma
+        grad_x = (G - G.mean(-1, keepdim=first) - x_hat * (G * x_hat).mean(-1, keepdim=second)) / sigma
+        return grad_x, (grad_output * x_hat).sum(0), grad_output.sum(0)
+
+    return backward
+
+
+def _norm_mean_of_all(first, second):
+    """A wrong answer: which of the two means of Eq. 2.17 runs over all rows together."""
+
+    def grad_x(G, x_hat, scale, g):
+        along = G * x_hat
+        mean = G.mean() if first else G.mean(-1, keepdim=True)
+        return scale * (G - mean - x_hat * (along.mean() if second else along.mean(-1, keepdim=True)))
+
+    return _norm_with(grad_x)
+
+
+_KEEPDIM = "this broadcast a row's mean along the wrong axis: `keepdim=True`"
+_ALL_ROWS = "a mean here runs over all rows together; every row has its own: `mean(-1, keepdim=True)`"
+
+
 layer_norm_backward = Exercise(
     chapter="02",
     name="layer_norm_backward",
     title="LayerNorm, backwards",
-    minutes=30,
-    difficulty=3,
+    minutes=15,
+    difficulty=2,
     equation="Eq. 2.17",
     oracle=_norm,
     cases=_norm_cases,
@@ -557,6 +680,29 @@ layer_norm_backward = Exercise(
             "the variance is divided by $D-1$; LayerNorm divides by $D$: `unbiased=False`",
         ),
         Mistake(_norm_without_eps, "$\\varepsilon$ is forgotten: $\\sigma = \\sqrt{\\text{variance} + \\varepsilon}$"),
+        Mistake(_norm_std_plus_eps, "ε belongs under the root: √(variance + ε), not √variance + ε"),
+        *(
+            Mistake(_norm_keeping(*kept), _KEEPDIM, "A row's mean needs the shape (N, 1) to stand beside (N, D).")
+            for kept in itertools.product((False, True), repeat=4)
+            if not all(kept)
+        ),
+        *(Mistake(_norm_mean_of_all(*which), _ALL_ROWS) for which in ((True, False), (False, True), (True, True))),
+        Mistake(
+            lambda grad_output, x, gamma, eps=1e-5: (
+                *_norm(grad_output, x, gamma, eps)[:1],
+                (grad_output * gamma * _centred(x, eps)[0]).sum(0),
+                grad_output.sum(0),
+            ),
+            "$\\bar\\gamma$ is computed from $G$: $\\gamma$ is in $G$ already. It is $\\sum_n \\bar y_n \\odot \\hat x_n$",
+        ),
+        Mistake(
+            lambda grad_output, x, gamma, eps=1e-5: (
+                *_norm(grad_output, x, gamma, eps)[:1],
+                (grad_output * x).sum(0),
+                grad_output.sum(0),
+            ),
+            "$\\bar\\gamma$ is computed from $x$: what $\\gamma$ was multiplied with is $\\hat x$",
+        ),
     ],
     hints=[
         "Compute $\\mu$, $\\sigma$ and $\\hat x$ again as in the forward pass, each over the last axis with `keepdim=True`, then `G = grad_output * gamma`.",
@@ -655,7 +801,8 @@ mlp_gradients = Exercise(
     ],
     hints=[
         "First the forward pass, and keep what the backward pass needs: $z = xW_1^\\top + b_1$, $a = \\max(z, 0)$, $p = \\mathrm{softmax}(aW_2^\\top + b_2)$.",
-        "Then three steps back: `grad_logits = (p - y) / N` (Eq. 2.14), `grad_a = grad_logits @ w2` (Eq. 2.10), `grad_z = grad_a * (z > 0)` (Eq. 2.6).",
+        "The backward pass reads the same line from its end: Eq. 2.14, then 2.10, 2.6, and 2.10 again.",
+        "In code, three steps back: `grad_logits = (p - y) / N` (Eq. 2.14), `grad_a = grad_logits @ w2` (Eq. 2.10), `grad_z = grad_a * (z > 0)` (Eq. 2.6).",
         "Each layer's weight gradient is (gradient at its output)ᵀ @ (its input), its bias gradient the sum over the rows.",
     ],
     afterword="Three equations, applied in turn. Deeper networks repeat the middle two.",
@@ -692,6 +839,19 @@ def _never_put_back(function, x, step=1e-5):
         nudge.view(-1)[i] = step
         measured.view(-1)[i] = (function(moved + nudge) - function(moved - nudge)) / (2 * step)
         moved = moved + nudge
+    return measured
+
+
+def _kept_a_view(function, x, step=1e-5):
+    measured, moved = torch.zeros_like(x), x.clone()
+    flat = moved.view(-1)
+    for i in range(x.numel()):
+        old = flat[i]  # looks into `flat`, so it moves along
+        flat[i] = old + step
+        up = function(moved)
+        flat[i] = old - step
+        measured.view(-1)[i] = (up - function(moved)) / (2 * step)
+        flat[i] = old
     return measured
 
 
@@ -741,6 +901,11 @@ central_difference = Exercise(
             "the sign is turned: forward minus backward",
         ),
         Mistake(
+            _kept_a_view,
+            "`old = x[i]` is a view, no copy: when the number in the tensor changes, so does `old`. Keep `x[i].item()`",
+            "The second point was then $x$ itself: a one-sided difference, and half of it.",
+        ),
+        Mistake(
             _never_put_back,
             "the numbers are nudged and not put back: each derivative is taken at another point",
         ),
@@ -750,8 +915,8 @@ central_difference = Exercise(
         ),
         Mistake(
             _exact,
-            "this is the exact derivative, from autograd. It is what the difference is there to judge",
-            "With a step of 0.5 the two differ, and the check sees it.",
+            "This does not depend on `step`: is the step fixed inside your function, or is this autograd's exact derivative?",
+            "With a step of 0.5 the difference is far from the derivative, and the check compares with the difference.",
         ),
     ],
     hints=[
@@ -772,25 +937,26 @@ def _block(grad_output, x, w1, b1, w2, b2):
 def _block_solution(grad_output, x, w1, b1, w2, b2):
     z = x @ w1.T + b1
     a = z.clamp(min=0)
-    grad_w2 = grad_output.T @ a
+    grad_w2 = grad_output.T @ a  # what arrives at the second layer's output, not at its input
     grad_b2 = grad_output.sum(0)
-    grad_a = grad_output @ w2  # not w2.T
+    grad_a = grad_output @ w2
     grad_z = grad_a * (z > 0)
-    grad_w1 = grad_z.T @ x
-    grad_b1 = grad_z.sum(0)  # not the mean
+    grad_w1 = grad_z.T @ x  # a sum of products over the batch, not a product of sums
+    grad_b1 = grad_z.sum(0)
     grad_x = grad_output + grad_z @ w1  # the shortcut passes on what it receives, not 1
     return grad_x, grad_w1, grad_b1, grad_w2, grad_b2
 
 
-def _block_with(mean=False, turned=False, one=False):
+def _block_with(sums=False, inside=False, one=False):
     """The published backward pass with some of its three errors left in."""
 
     def backward(grad_output, x, w1, b1, w2, b2):
         z = x @ w1.mT + b1
-        a = z.clamp(min=0)
-        grad_z = (grad_output @ (w2.mT if turned else w2)) * (z > 0)
-        grad_b1 = grad_z.mean(0) if mean else grad_z.sum(0)
-        return (1 if one else grad_output) + grad_z @ w1, grad_z.mT @ x, grad_b1, grad_output.mT @ a, grad_output.sum(0)
+        a, grad_a = z.clamp(min=0), grad_output @ w2
+        grad_z = grad_a * (z > 0)
+        grad_w1 = torch.outer(grad_z.sum(0), x.sum(0)) if sums else grad_z.mT @ x
+        grad_w2 = (grad_a if inside else grad_output).mT @ a
+        return (1 if one else grad_output) + grad_z @ w1, grad_w1, grad_z.sum(0), grad_w2, grad_output.sum(0)
 
     return backward
 
@@ -808,8 +974,8 @@ def _block_cases(draw):
     yield case(4, 5, draw.normal(4, 5), draw.normal(5, 5), "all of it")
 
 
-_MEAN = "`grad_b1` is still averaged over the batch"
-_TURNED = "`grad_a` still uses the transposed second weight"
+_SUMS = "`grad_w1` is still a product of two sums over the batch; it is the sum of the products"
+_INSIDE = "`grad_w2` still uses the gradient at the second layer's input; it needs the one at its output"
 _ONE = "the shortcut still passes on 1 in place of its upstream gradient"
 _HUNT = "Run `hunt(repaired_backward, …)` and change one of its arguments at a time: each brings out one error."
 
@@ -826,21 +992,25 @@ repaired_backward = Exercise(
     solution=_block_solution,
     mistakes=[
         Mistake(
-            _block_with(mean=True), f"two errors found, one left: {_MEAN}", "Which argument of `hunt` makes more than one row?"
+            _block_with(sums=True), f"two errors found, one left: {_SUMS}", "Which argument of `hunt` makes more than one row?"
         ),
-        Mistake(_block_with(turned=True), f"two errors found, one left: {_TURNED}", "An identity matrix is its own transpose."),
+        Mistake(
+            _block_with(inside=True),
+            f"two errors found, one left: {_INSIDE}",
+            "An identity matrix makes the two gradients equal.",
+        ),
         Mistake(
             _block_with(one=True), f"two errors found, one left: {_ONE}", "Which upstream gradient cannot tell 1 from itself?"
         ),
-        Mistake(_block_with(mean=True, turned=True), "one error found, the shortcut's; two are left", _HUNT),
-        Mistake(_block_with(mean=True, one=True), "one error found, the transposed weight; two are left", _HUNT),
-        Mistake(_block_with(turned=True, one=True), "one error found, the averaged bias; two are left", _HUNT),
-        Mistake(_block_with(mean=True, turned=True, one=True), "all three errors are still in it", _HUNT),
+        Mistake(_block_with(sums=True, inside=True), "one error found, the shortcut's; two are left", _HUNT),
+        Mistake(_block_with(sums=True, one=True), "one error found, that of `grad_w2`; two are left", _HUNT),
+        Mistake(_block_with(inside=True, one=True), "one error found, that of `grad_w1`; two are left", _HUNT),
+        Mistake(_block_with(sums=True, inside=True, one=True), "all three errors are still in it", _HUNT),
     ],
     hints=[
         'Run `hunt` with one changed argument at a time: `batch=3`, then `upstream="random"`, then `second="random"`. Each brings out one error.',
-        "With a batch `grad_b1` is wrong: what does `.mean(0)` do to the rows, and what does Eq. 2.9 say? With a random upstream gradient `grad_x` is wrong: what does an addition send to each of its two parents?",
-        "With a random second weight everything below `grad_a` is wrong: compare it with Eq. 2.10.",
+        "With a batch `grad_w1` is wrong: does one example's gradient ever meet another example's input? With a random upstream gradient `grad_x` is wrong: what does an addition send to each of its two parents?",
+        "With a random second weight `grad_w2` is wrong: in $\\bar W = \\bar Y^\\top X$ of Eq. 2.10, what is $\\bar Y$ for the second layer?",
     ],
-    afterword="A batch of one, a loss that is a plain sum, a symmetric weight: each makes a whole class of errors invisible.",
+    afterword="A batch of one, a loss that is a plain sum, an identity matrix: each makes a whole class of errors invisible.",
 )

@@ -44,9 +44,10 @@ def adaptive_avg_pool2d_backward(grad_output, input, output_size):
 
 @differentiated_by(adaptive_avg_pool2d_backward)
 def adaptive_avg_pool2d(input, output_size):
-    """y[i,j] = the mean of x over the rows ⌊i·H/H'⌋ … ⌈(i+1)·H/H'⌉−1 and the columns likewise (global average: Lin et al. 2014).
+    """y[c] = (1/HW) Σ_{i,j} x[c,i,j] at output_size 1: the global average — Eq. 6.14 (Lin, Chen & Yan 2014).
 
-    A drop-in for torch.nn.functional.adaptive_avg_pool2d. The mean of a rectangle is the mean of its rows' means.
+    In general y[i,j] is the mean of x over the rows ⌊i·H/H'⌋ … ⌈(i+1)·H/H'⌉−1 and the columns likewise: a drop-in for
+    torch.nn.functional.adaptive_avg_pool2d. The mean of a rectangle is the mean of its rows' means.
     input: (N, C, H, W) or (C, H, W)   output_size: a number for both or (H', W'), None for the input's own
     returns: (N, C, H', W') or (C, H', W')
 

@@ -28,7 +28,7 @@ def _as_list(gradients):
 
 
 def clip_grad_norm(gradients, max_norm, norm_type=2.0, error_if_nonfinite=False):
-    """g ← g · min(1, c/(‖g‖ + 10⁻⁶)), with ‖g‖ the norm of all gradients taken as one vector (Pascanu, Mikolov and Bengio 2013).
+    """g ← g · min(1, c/(‖g‖ + 10⁻⁶)), ‖g‖ the norm of all gradients as one vector — Eq. 3.12 (Pascanu et al. 2013).
 
     The direction stays, the length becomes at most c: the numbers of torch.nn.utils.clip_grad_norm_, as new tensors.
     gradients: a list of tensors of any shapes, None among them for parameters that have none   max_norm: c ≥ 0

@@ -64,8 +64,23 @@ def fans(shape):
     return shape[1] * pixels, shape[0] * pixels
 
 
+def output_variance(fan_in, weight_variance, second_moment=1.0):
+    """Var(y) = n · Var(w) · E[x²]: the variance of a sum of n products with weights of mean 0 — Eq. 3.1.
+
+    Weights and inputs are independent of each other; the inputs need no mean of 0, so their second moment counts, not their
+    variance. fan_in: n ≥ 1   weight_variance, second_moment: ≥ 0   returns: float
+
+    >>> output_variance(100, 0.02), output_variance(100, 0.02, second_moment=0.5)
+    (2.0, 1.0)
+    """
+    require(is_whole(fan_in) and fan_in >= 1, "fan_in", repr(fan_in), "a whole number ≥ 1")
+    for argument, value in {"weight_variance": weight_variance, "second_moment": second_moment}.items():
+        require(isinstance(value, Real) and value >= 0, argument, repr(value), "a number ≥ 0")
+    return fan_in * weight_variance * second_moment
+
+
 def xavier_variance(shape, gain=1.0):
-    """Var(w) = gain² · 2/(fan_in + fan_out): between 1/fan_in and 1/fan_out (Glorot and Bengio 2010).
+    """Var(w) = gain² · 2/(fan_in + fan_out): between 1/fan_in and 1/fan_out — Eq. 3.2 (Glorot and Bengio 2010).
 
     1/fan_in would keep the size of the signal on its way forward, 1/fan_out that of the gradient on its way back.
 
@@ -77,7 +92,7 @@ def xavier_variance(shape, gain=1.0):
 
 
 def kaiming_variance(shape, a=0, mode="fan_in", nonlinearity="leaky_relu"):
-    """Var(w) = gain²/fan: a rectifier keeps half of the signal's square, and gain² = 2 makes up for it (He et al. 2015).
+    """Var(w) = gain²/fan: a rectifier keeps half of the signal's square, gain² = 2 makes up for it — Eq. 3.3 (He et al. 2015).
 
     mode: 'fan_in' keeps the size of the signal, 'fan_out' that of the gradient   a: the slope of leaky_relu
 

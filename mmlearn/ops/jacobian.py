@@ -38,9 +38,9 @@ def jacobian_vector_product(jacobian, tangent):
 def chain_products(widths, mode):
     """Products for a chain of layers' Jacobian: n_out · Σ n_l n_{l−1} in reverse mode, n_in · Σ n_l n_{l−1} forward — Eq. 2.5.
 
-    The sum runs over the layers l from width n_{l−1} to n_l. A reverse pass carries one row of the Jacobian back through all of
-    them, a forward pass one column onwards.
-    widths: n_0 = n_in, n_1, …, n_L = n_out   mode: "forward" or "reverse"   returns: int
+    The sum runs over the layers l from width n_{l−1} to n_l. A reverse-mode sweep carries one row of the Jacobian
+    back through all of them, a forward-mode sweep one column onwards.
+    widths: n_0 = n_in, n_1, …, n_k = n_out   mode: "forward" or "reverse"   returns: int
 
     >>> chain_products([64, 32, 1], "forward"), chain_products([64, 32, 1], "reverse")
     (133120, 2080)

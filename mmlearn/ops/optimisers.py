@@ -92,10 +92,10 @@ def _decayed(parameter, gradient, weight_decay, maximize):
 def sgd_momentum(
     parameter, gradient, state=None, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False
 ):
-    """v ← μ·v + (1 − dampening)·g,  θ ← θ − η·v (Polyak 1964).
+    """v ← β·v + (1 − dampening)·g,  θ ← θ − η·v — Eq. 3.5 (Polyak 1964).
 
-    nesterov: θ ← θ − η(g + μ·v), which looks one step ahead along the velocity (Nesterov 1983; Sutskever et al. 2013).
-    Numbers and defaults of torch.optim.SGD: momentum μ is 0 unless given, and the first velocity is g itself.
+    nesterov: θ ← θ − η(g + β·v), which looks one step ahead along the velocity (Nesterov 1983; Sutskever et al. 2013).
+    Numbers and defaults of torch.optim.SGD: momentum β is 0 unless given, and the first velocity is g itself.
     parameter θ, gradient g: one shape   state: None or SgdState   lr: η   weight_decay: λ, g ← g + λθ   maximize: climbs
     returns: SgdStep(parameter, state)
 
@@ -121,10 +121,10 @@ def sgd_momentum(
 def rmsprop(
     parameter, gradient, state=None, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, *, maximize=False
 ):
-    """s ← α·s + (1 − α)·g²,  θ ← θ − η·g/(√s + ε) (Tieleman and Hinton 2012; centered: Graves 2013).
+    """s ← α·s + (1 − α)·g²,  θ ← θ − η·g/(√s + ε) — Eq. 3.7 (Tieleman and Hinton 2012; centered: Graves 2013).
 
     Numbers and defaults of torch.optim.RMSprop. centered: s − m² takes the place of s, with m the running mean of g.
-    With momentum μ: v ← μ·v + g/(√s + ε),  θ ← θ − η·v.
+    With momentum β: v ← β·v + g/(√s + ε),  θ ← θ − η·v.
     parameter θ, gradient g: one shape   state: None or RmspropState   weight_decay: λ, g ← g + λθ   maximize: climbs
     returns: RmspropStep(parameter, state)
     """
@@ -168,8 +168,9 @@ def _check_adam(parameter, gradient, state, lr, betas, eps, weight_decay, amsgra
 def adam(
     parameter, gradient, state=None, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, maximize=False
 ):
-    """θ ← θ − η·m̂/(√v̂ + ε), with m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ) (Kingma and Ba 2015).
+    """θ ← θ − η·m̂/(√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ) — Eq. 3.8 (Kingma and Ba 2015).
 
+    m ← β₁m + (1−β₁)g and v ← β₂v + (1−β₂)g² are running means; they start at 0, which the divisions correct in step t.
     Numbers and defaults of torch.optim.Adam. weight_decay λ is added to the gradient, g ← g + λθ, and is then divided by √v̂ too;
     adamw keeps it apart. amsgrad: the largest v so far takes the place of v (Reddi, Kale and Kumar 2018).
     parameter θ, gradient g: one shape   state: None or AdamState   maximize: climbs   returns: AdamStep(parameter, state)
@@ -187,7 +188,7 @@ def adam(
 def adamw(
     parameter, gradient, state=None, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False
 ):
-    """θ ← (1 − ηλ)·θ − η·m̂/(√v̂ + ε): Adam with the weights' decay apart from the gradient (Loshchilov and Hutter 2019).
+    """θ ← (1 − ηλ)·θ − η·m̂/(√v̂ + ε): Adam, the decay apart from the gradient — Eq. 3.9 (Loshchilov and Hutter 2019).
 
     Numbers and defaults of torch.optim.AdamW; the rest as in ``adam``. returns: AdamStep(parameter, state)
 

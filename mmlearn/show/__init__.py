@@ -36,6 +36,8 @@ nothing. A tour:
     show.gradient_footprint()                                 # chapter 05: where one output pixel's gradient lands
     show.computation_graph()                                  # chapter 02: values forward, gradients backward
     show.senses_explorer()                                    # chapter 01: other scenes, through every sense
+    show.optimiser_paths()                                    # chapter 03: SGD, momentum, RMSProp and AdamW on one surface
+    show.receptive_field_explorer()                           # chapter 06: what one output pixel sees
     show.information_dial()                                   # chapter 14: dial what a label needs; the ceilings move
 
 Colours: ``show.COLOURS`` is the categorical palette (``show.COLOURS.blue``, ``show.COLOURS[0]``), ``show.SEQUENTIAL`` and
@@ -62,6 +64,8 @@ _HOME = {
     "convolution_explorer": "explore_convolution",
     "gradient_footprint": "explore_gradient",
     "computation_graph": "explore_graph",
+    "optimiser_paths": "explore_optimisers",
+    "receptive_field_explorer": "explore_receptive_field",
     "scenes": "scene_grids",
     "questions": "scene_grids",
     "sound": "sounds",

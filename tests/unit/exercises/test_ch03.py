@@ -113,12 +113,10 @@ def test_estimates_changed_in_place_are_named():
 def test_learning_rate_sweep():
     def spaced(take_step, low, high, steps):
         rates = torch.logspace(math.log10(low), math.log10(high), steps, dtype=torch.float64).tolist()
-        losses, best = [], math.inf
+        losses = []
         for rate in rates:
-            loss = take_step(rate)
-            losses.append(loss)
-            best = min(best, loss)
-            if math.isnan(loss) or loss > 4 * best:
+            losses.append(take_step(rate))
+            if math.isnan(losses[-1]) or losses[-1] > 2 * losses[0]:
                 break
         return rates[: len(losses)], losses
 
