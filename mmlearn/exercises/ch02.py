@@ -486,11 +486,11 @@ cross_entropy_backward = Exercise(
         ),
         Mistake(
             lambda logits, labels: -_xent(logits, labels),
-            "the sign is turned: it is $p - y$. Raising the right class's logit lowers the loss",
+            "the sign is turned: it is $p - t$. Raising the right class's logit lowers the loss",
         ),
         Mistake(
             lambda logits, labels: logits.softmax(1) / len(logits),
-            "the target is not subtracted: $p - y$, with $y$ one at the right class",
+            "the target is not subtracted: $p - t$, with $t$ one at the right class",
         ),
         Mistake(
             lambda logits, labels: (_naive_softmax(logits) - F.one_hot(labels, logits.shape[1])) / len(logits),
@@ -524,7 +524,7 @@ cross_entropy_backward = Exercise(
     ],
     hints=[
         "$p$ is the softmax along the classes, $y$ is one-hot: `F.one_hot(labels, K)`.",
-        "Each row of the gradient is $(p - y)/N$: it sums to zero.",
+        "Each row of the gradient is $(p - t)/N$: it sums to zero.",
         "For large logits: `shifted = logits - logits.max(1, keepdim=True).values` before `exp`. `torch.softmax` does it for you.",
     ],
 )
@@ -783,16 +783,16 @@ mlp_gradients = Exercise(
         ),
         Mistake(
             _mlp_variant(last=lambda g: g * len(g)),
-            "the loss is the mean over the batch: $(p - y)/N$",
+            "the loss is the mean over the batch: $(p - t)/N$",
         ),
         Mistake(
             _mlp_variant(hidden=lambda a, z: z),
             "in the gradient of `w2` stands $z$; the second layer's input was the activation $a$",
         ),
-        Mistake(_mlp_mean_bias, "the biases' gradients are averaged over the batch: the 1/N is in $(p - y)/N$ already"),
+        Mistake(_mlp_mean_bias, "the biases' gradients are averaged over the batch: the 1/N is in $(p - t)/N$ already"),
         Mistake(
             lambda x, labels, w1, b1, w2, b2: tuple(-gradient for gradient in _mlp(x, labels, w1, b1, w2, b2)),
-            "every sign is turned: $p - y$, not $y - p$. (The minus of gradient descent belongs to the update.)",
+            "every sign is turned: $p - t$, not $t - p$. (The minus of gradient descent belongs to the update.)",
         ),
         Mistake(
             lambda x, labels, w1, b1, w2, b2: _mlp(x, labels, w1, b1, w2, b2)[2:] + _mlp(x, labels, w1, b1, w2, b2)[:2],
@@ -802,7 +802,7 @@ mlp_gradients = Exercise(
     hints=[
         "First the forward pass, and keep what the backward pass needs: $z = xW_1^\\top + b_1$, $a = \\max(z, 0)$, $p = \\mathrm{softmax}(aW_2^\\top + b_2)$.",
         "The backward pass reads the same line from its end: Eq. 2.14, then 2.10, 2.6, and 2.10 again.",
-        "In code, three steps back: `grad_logits = (p - y) / N` (Eq. 2.14), `grad_a = grad_logits @ w2` (Eq. 2.10), `grad_z = grad_a * (z > 0)` (Eq. 2.6).",
+        "In code, three steps back: `grad_logits = (p - t) / N` (Eq. 2.14), `grad_a = grad_logits @ w2` (Eq. 2.10), `grad_z = grad_a * (z > 0)` (Eq. 2.6).",
         "Each layer's weight gradient is (gradient at its output)ᵀ @ (its input), its bias gradient the sum over the rows.",
     ],
     afterword="Three equations, applied in turn. Deeper networks repeat the middle two.",

@@ -97,7 +97,7 @@ def cross_entropy_backward(
     reduction="mean",
     label_smoothing=0.0,
 ):
-    """dX = (p − y)/N for the mean over N examples, with p = softmax(x) and y the target's probabilities — Eq. 2.14.
+    """dX = (p − t)/N for the mean over N examples, with p = softmax(x) and t the target's probabilities — Eq. 2.14.
 
     With class weights w it is p·Σ_k w_k y_k − w ⊙ y, divided by the sum of the target classes' weights.
     grad_output: () or, with reduction='none', the target's shape   input: (N, K, …)   target: as in cross_entropy
