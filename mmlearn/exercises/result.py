@@ -84,8 +84,10 @@ class Note:
 
 
 def _inline(text):
-    """Escaped text in which `code` becomes <code>; $…$ is left for the notebook's MathJax."""
-    return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", html.escape(text))
+    """Escaped text in which `code` becomes <code>, *words* <em>; $…$ is left for the notebook's MathJax."""
+    parts = re.split(r"(`[^`\n]+`|\$[^$\n]+\$)", html.escape(text))  # inside code and formulas a star is a star
+    parts[::2] = [re.sub(r"(?<![\w*])\*([^*\s](?:[^*\n]*[^*\s])?)\*(?![\w*])", r"<em>\1</em>", words) for words in parts[::2]]
+    return "".join(f"<code>{part[1:-1]}</code>" if part.startswith("`") else part for part in parts)
 
 
 def _sentence(text):

@@ -149,3 +149,8 @@ print(exercise.check(lambda x: x + x), exercise.check(lambda x: x), exercise.hin
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "✓ Passed" in done.stdout
     assert "✗ Not yet" in done.stdout
+
+
+def test_stars_emphasise_words_and_leave_code_and_formulas_alone():
+    text = result(message="they tell the *same thing*: `a * b * c`, $w^*x^*$, 2 * 3 * 4")._repr_html_()
+    assert "the <em>same thing</em>: <code>a * b * c</code>, $w^*x^*$, 2 * 3 * 4" in text
