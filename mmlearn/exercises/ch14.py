@@ -253,7 +253,7 @@ def _judge_gates(gates):
 
 
 def _smallest_taken():
-    """The smaller of both informations taken for the redundancy: in both rows that it can be seen in, or in one."""
+    """The smaller of $I(A;Y)$ and $I(B;Y)$ taken for the redundancy: in both rows that it can be seen in, or in one."""
     for rows, where in (((1, 2), "the second and the third row"), ((1,), _ROWS[1]), ((2,), _ROWS[2])):
         example = _GATES.clone()
         example[list(rows)] = torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64)

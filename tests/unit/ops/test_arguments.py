@@ -17,6 +17,9 @@ GREY, EDGE = torch.zeros(5, 5), torch.zeros(3, 3)
 COLUMNS = torch.zeros(1, 8, 9)
 
 WRONG = [  # (call, the argument that is wrong, words of what was given, words of what was expected)
+    # broadcasting
+    (lambda: F.broadcast_to(ROWS.long(), (2, 3, 7)), "input", r"int64 of shape \(3, 7\)", "floating-point"),
+    (lambda: F.broadcast_to(ROWS, (1, 7)), "input", r"shape \(3, 7\)", r"a shape that stretches to \(1, 7\)"),
     # convolution
     (lambda: F.conv2d(IMAGE.long(), KERNEL), "input", r"int64 of shape \(2, 4, 6, 5\)", r"floating-point .*\.float\(\)"),
     (lambda: F.conv2d(np.zeros((2, 4, 6, 5)), KERNEL), "input", "ndarray", "torch.Tensor"),
