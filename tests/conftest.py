@@ -1,5 +1,6 @@
 """What every test shares: a clean environment, and the order in which the slow ones start."""
 
+import json
 import os
 from pathlib import Path
 
@@ -39,3 +40,29 @@ def rank(item):
 
 def pytest_collection_modifyitems(items):
     items.sort(key=rank)
+
+
+class Journal:
+    """Writes what is to be run and how each test ended, a line each: tools/test.py reads it should the run come to a stand."""
+
+    def __init__(self, path):
+        self.file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+
+    def write(self, kind, names):
+        self.file.write(json.dumps([kind, names]) + "\n")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node, ids):
+        self.write("collected", ids)
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self.write("failed", [report.nodeid])
+        if report.when == "teardown":
+            self.write("done", [report.nodeid])
+
+
+def pytest_configure(config):
+    path = os.environ.get("MMLEARN_TEST_JOURNAL")
+    if path and not hasattr(config, "workerinput"):  # in the process that hears of every test
+        config.pluginmanager.register(Journal(path))

@@ -8,7 +8,9 @@ Notebooks are tests like the others: nbval makes one of every cell in chapters/,
 notebook of solutions/ with papermill.
 """
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = {"smoke": 120, "laptop": 600}
 MOST_WORKERS = 4
+STILL = 900  # seconds
 
 
 def say(text):
@@ -67,6 +70,54 @@ def pytest_arguments(everything, rest):
     ]
 
 
+def run(command, child, journal):
+    """pytest's exit status. Where nothing ends for `STILL` seconds, files that are not done are run once more, by one process.
+
+    A test may take 600 seconds (pytest-timeout), so only a call into C that never returns, or workers and scheduler that wait for
+    each other, come to this.
+    """
+    journal.touch()
+    started = subprocess.Popen(command, cwd=ROOT, env=child | {"MMLEARN_TEST_JOURNAL": str(journal)}, start_new_session=True)
+    try:
+        while started.poll() is None:
+            time.sleep(0.2)
+            patience = STILL if journal.stat().st_size else 4 * STILL  # until the first test is known
+            if time.time() - journal.stat().st_mtime > patience:
+                return run_what_is_left(command, child, journal, started)
+        return started.returncode
+    finally:
+        end(started)
+
+
+def run_what_is_left(command, child, journal, started):
+    entries = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    collected, done, failed = (
+        {name for kind, names in entries if kind == which for name in names} for which in ("collected", "done", "failed")
+    )
+    left = sorted(collected - done)
+    files = sorted({name.split("::")[0] for name in left})
+    say(f"for {STILL} seconds no test has ended; {len(done)} of {len(collected)} are done")
+    say(f"failed: {sorted(failed)}")
+    say(f"left: {left}")
+    end(started)
+    if not files:
+        say("all of them are done: only the process did not end" if done else "nothing was collected")
+        return 0 if done and not failed else 1
+    say("the files that they are in, once more, in a new process:")
+    options = [part for part in command[3:] if part.startswith("-") or not (ROOT / part.split("::")[0]).exists()]
+    again = subprocess.run(
+        [*command[:3], *options, "-n", "0", "-o", "faulthandler_exit_on_timeout=true", *files], cwd=ROOT, env=child
+    )
+    return again.returncode or (1 if failed else 0)
+
+
+def end(started):
+    """End the process and what it started: it leads a session of its own."""
+    if started.poll() is None:
+        os.killpg(started.pid, signal.SIGKILL) if hasattr(os, "killpg") else started.kill()
+        started.wait()
+
+
 def main(arguments):
     everything = "--all" in arguments
     rest = [argument for argument in arguments if argument != "--all"]
@@ -81,7 +132,7 @@ def main(arguments):
     with tempfile.TemporaryDirectory(prefix="mmlearn-test-") as scratch:
         child = environment(everything, Path(scratch))
         say(f"one thread a process; Jupyter's files and progress in {scratch}; started {time.strftime('%H:%M:%S')}")
-        return subprocess.run(command, cwd=ROOT, env=child).returncode
+        return run(command, child, Path(scratch) / "journal")
 
 
 if __name__ == "__main__":
