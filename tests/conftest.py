@@ -30,6 +30,22 @@ def root():
     return ROOT
 
 
+@pytest.fixture(scope="session")
+def real():
+    """A function: the path of public data, as "fsdd/recordings" → the folder of the real files, which tests only read.
+
+    It skips the test where they are absent: they come with no clone. MMLEARN_TEST_DATA says where they are.
+    """
+    data = Path(os.environ.get("MMLEARN_TEST_DATA", ROOT.parent / "shared" / "realdata"))
+
+    def folder(path):
+        if not (data / path).is_dir():
+            pytest.skip(f"the real files of {path} are not at {data}: set MMLEARN_TEST_DATA to the folder that holds {path}/")
+        return data / path
+
+    return folder
+
+
 def rank(item):
     """Minutes first, milliseconds last: two workers then finish at about the same time."""
     for place, marker in enumerate(FIRST):

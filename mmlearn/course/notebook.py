@@ -1,10 +1,9 @@
 """Reading and writing notebook files, so that equal notebooks are equal bytes."""
 
 import hashlib
-import os
-import secrets
 from pathlib import Path
 
+from mmlearn import atomic
 from mmlearn.course.errors import CourseError
 
 
@@ -46,15 +45,10 @@ def text(notebook):
 
 
 def write_atomically(path, content):
-    """Put `content` (text) into `path`: all of it or, when the process dies on the way, nothing."""
+    """Put `content` (text) into `path`, in folders made as needed: all of it or, when the process dies on the way, nothing."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_text(content, encoding="utf-8", newline="\n")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    atomic.write_atomically(path, content)
 
 
 def tags(cell):

@@ -6,15 +6,16 @@
 A sampling rate is in Hz, 16,000 unless you say otherwise; samples divided by the rate are seconds.
 """
 
+import io
 import math
-import os
 import struct
-import tempfile
 import wave
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from mmlearn.atomic import write_atomically
 
 _FORMATS = {1: "PCM", 2: "ADPCM", 3: "float", 6: "A-law", 7: "μ-law", 17: "IMA ADPCM", 85: "MP3"}
 _EXTENSIBLE = 0xFFFE  # the format's number stands further on
@@ -171,15 +172,11 @@ def write_wav(path, sound, rate=16000):
     channels = sound.detach().cpu().double().reshape(-1, sound.shape[-1])
     samples = (channels * 2**15).round().clamp(max=2**15 - 1).to(torch.int16).T.contiguous()  # (T, channels)
 
-    handle, partial = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file, wave.open(file, "wb") as wav:
-            wav.setparams((samples.shape[1], 2, rate, len(samples), "NONE", ""))
-            wav.writeframes(samples.numpy().astype("<i2").tobytes())
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    content = io.BytesIO()
+    with wave.open(content, "wb") as wav:
+        wav.setparams((samples.shape[1], 2, rate, len(samples), "NONE", ""))
+        wav.writeframes(samples.numpy().astype("<i2").tobytes())
+    write_atomically(path, content.getvalue())
 
 
 def _decode(content, path):

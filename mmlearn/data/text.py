@@ -12,8 +12,8 @@ tensor([[ True,  True,  True],
 ['a red circle', 'blue']
 """
 
+import itertools
 import json
-import os
 import re
 from collections import Counter
 from difflib import get_close_matches
@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+
+from mmlearn.atomic import write_atomically
 
 PAD, UNKNOWN, START, END = SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")  # ids 0, 1, 2, 3 in every vocabulary
 
@@ -61,6 +63,79 @@ def joined(words):
     return "".join(pieces)
 
 
+def listed(texts):
+    """The texts as they are. Raises TypeError on a single string, whose letters would pass for texts."""
+    if isinstance(texts, str):
+        raise TypeError(f"texts must be a list of strings; got the string {texts!r}: put it in a list, [{texts!r}]")
+    return texts
+
+
+def encoded(texts, numbers, length=None, *, truncate=False, start=False, end=False, unit="tokens"):
+    """N texts → Encoded(ids (N, T) int64, mask (N, T) bool): what ``Vocabulary.encode`` and ``BPE.encode`` share.
+
+    numbers: a function, a text → the list of its ids   unit: what an id stands for, in the message about a text that is too long
+    length, truncate, start, end: as ``Vocabulary.encode``; a length that is given has room for <start> and <end>, and for one id
+    """
+    before, behind = [SPECIAL.index(START)] * start, [SPECIAL.index(END)] * end
+    rows = []
+    for n, text in enumerate(listed(texts)):
+        row = numbers(text)
+        if length is not None and len(row) + start + end > length:
+            if not truncate:
+                raise ValueError(
+                    f"text {n} has {len(row) + start + end} {unit}, <start> and <end> counted, length is {length}: {text!r}. "
+                    "Give a greater length, or truncate=True to cut it"
+                )
+            row = row[: length - start - end]
+        rows.append(before + row + behind)
+    return padded(rows, length)
+
+
+def padded(rows, length=None):
+    """N lists of ids → Encoded(ids (N, T) int64, mask (N, T) bool). Padding is 0 and stands behind.
+
+    length: T, at least that of the longest row; None takes that, but at least 1
+
+    >>> padded([[4, 7, 6], [5], []]).ids
+    tensor([[4, 7, 6],
+            [5, 0, 0],
+            [0, 0, 0]])
+    """
+    longest = max([1, *map(len, rows)]) if length is None else length
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], dtype=torch.int64).reshape(len(rows), longest)
+    filled = torch.tensor([len(row) for row in rows], dtype=torch.int64)  # (N,)
+    return Encoded(ids, torch.arange(longest) < filled[:, None])  # (N, T), (N, T)
+
+
+def entries(ids, words, where, encoder):
+    """(N, T) ids → N lists of words. Each list ends before the first <pad> or <end>; <start> is left out.
+
+    words: the word of each id   where, encoder: how the message names the words, and what to decode with
+    Raises ValueError on what is not (N, T) whole numbers, and on a number that no word has.
+
+    >>> entries([[2, 4, 3, 4], [4, 4, 0, 0]], [*SPECIAL, "red"], where="here", encoder="the encoder")
+    [['red'], ['red', 'red']]
+    """
+    ids = torch.as_tensor(ids)
+    if ids.ndim != 2 or ids.is_floating_point():
+        got = f"{ids.dtype} {tuple(ids.shape)}"
+        raise ValueError(f"ids must be whole numbers (N, T); got {got}: the ids of one text become a batch with ids[None]")
+    if ids.numel() and not 0 <= ids.min() <= ids.max() < len(words):
+        raise ValueError(f"ids run from 0 to {len(words) - 1} {where}; got {ids.min()} to {ids.max()}: decode with {encoder}")
+    rows = []
+    for row in ids.tolist():
+        until_end = itertools.takewhile(lambda word: word not in (PAD, END), (words[number] for number in row))
+        rows.append([word for word in until_end if word != START])
+    return rows
+
+
+def save_json(path, content):
+    """Write what numbers stand for as JSON, in folders made as needed. A power cut leaves the old file or the new one."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=0), fsync=True)
+
+
 class Vocabulary:
     """Numbered words: <pad> 0, <unk> 1, <start> 2, <end> 3, then ``words`` in the order in which they are given.
 
@@ -99,7 +174,7 @@ class Vocabulary:
             raise ValueError(f"min_count is at least 1 (each word of the texts); got {min_count}")
         if size is not None and size < len(SPECIAL):
             raise ValueError(f"size counts the {len(SPECIAL)} special entries and so is at least {len(SPECIAL)}; got {size}")
-        counts = Counter(word for text in _listed(texts) for word in tokens(text))
+        counts = Counter(word for text in listed(texts) for word in tokens(text))
         frequent = sorted((word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word))
         return cls(frequent if size is None else frequent[: size - len(SPECIAL)])
 
@@ -112,23 +187,7 @@ class Vocabulary:
         """
         if length is not None and length < max(1, start + end):
             raise ValueError(f"length must be at least {max(1, start + end)} here; got {length}")
-        before, behind = [self._ids[START]] * start, [self._ids[END]] * end
-        unknown = self._ids[UNKNOWN]
-        rows = []
-        for n, text in enumerate(_listed(texts)):
-            row = [self._ids.get(word, unknown) for word in tokens(text)]
-            if length is not None and len(row) + start + end > length:
-                if not truncate:
-                    raise ValueError(
-                        f"text {n} has {len(row) + start + end} tokens, <start> and <end> counted, length is {length}: {text!r}. "
-                        "Give a greater length, or truncate=True to cut it"
-                    )
-                row = row[: length - start - end]
-            rows.append(before + row + behind)
-        longest = max([1, *map(len, rows)]) if length is None else length
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], dtype=torch.int64).reshape(len(rows), longest)
-        filled = torch.tensor([len(row) for row in rows], dtype=torch.int64)  # (N,)
-        return Encoded(ids, torch.arange(longest) < filled[:, None])  # (N, T), (N, T)
+        return encoded(texts, self._numbers, length, truncate=truncate, start=start, end=end)
 
     def decode(self, ids):
         """(N, T) numbers → N strings. Each text ends before the first <pad> or <end>; <start> is left out.
@@ -136,39 +195,19 @@ class Vocabulary:
         Texts come back in lower case with the spacing of ``joined``, which is that of the world's grammar. Raises ValueError
         on a number outside the vocabulary.
         """
-        ids = torch.as_tensor(ids)
-        if ids.ndim != 2 or ids.is_floating_point():
-            got = f"{ids.dtype} {tuple(ids.shape)}"
-            raise ValueError(f"ids must be whole numbers (N, T); got {got}: the ids of one text become a batch with ids[None]")
-        if ids.numel() and not 0 <= ids.min() <= ids.max() < len(self):
-            raise ValueError(
-                f"ids run from 0 to {len(self) - 1} in this vocabulary; got {ids.min()} to {ids.max()}: "
-                "decode with the vocabulary that encoded the texts"
-            )
-        return [self._text(row) for row in ids.tolist()]
+        encoder = "the vocabulary that encoded the texts"
+        return [joined(words) for words in entries(ids, self.words, "in this vocabulary", encoder)]
 
-    def _text(self, row):
-        words = []
-        for number in row:
-            if self.words[number] in (PAD, END):
-                break
-            if self.words[number] != START:
-                words.append(self.words[number])
-        return joined(words)
+    def _numbers(self, text):
+        unknown = self._ids[UNKNOWN]
+        return [self._ids.get(word, unknown) for word in tokens(text)]
 
     def save(self, path):
         """Write the words as JSON, to keep beside the model: without them its numbers mean nothing.
 
         A kill leaves the old file or the new one, nothing between.
         """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump({"vocabulary": self.words}, file, ensure_ascii=False, indent=0)
-            file.flush()
-            os.fsync(file.fileno())  # on the disk before it gets its name
-        os.replace(partial, path)
+        save_json(path, {"vocabulary": self.words})
 
     @classmethod
     def load(cls, path):
@@ -214,9 +253,3 @@ class Vocabulary:
     def __repr__(self):
         shown = ", ".join(self.words[len(SPECIAL) :][:5])
         return f"Vocabulary({len(self)} words: {shown}{', …' if len(self) > len(SPECIAL) + 5 else ''})"
-
-
-def _listed(texts):
-    if isinstance(texts, str):
-        raise TypeError(f"texts must be a list of strings; got the string {texts!r}: put it in a list, [{texts!r}]")
-    return texts

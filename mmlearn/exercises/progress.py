@@ -9,9 +9,10 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+
+from mmlearn.atomic import write_atomically
 
 try:
     import fcntl
@@ -47,7 +48,8 @@ def record(chapter, name, *, status=None, hints=0, solution=False):
         with _locked(target):
             kept = _merge(_read(target), _unsaved.get(target, {}))
             _add(kept, chapter, name, status, hints, solution)
-            _write(target, kept)
+            text = json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False)
+            write_atomically(target, text, mode=0o600)  # nobody else's business
         _unsaved.pop(target, None)
     except OSError as error:
         _say(f"Progress cannot be saved in {target} ({error.strerror or error}); it is kept until this kernel stops.")
@@ -134,18 +136,6 @@ def _set_aside(source):
     with contextlib.suppress(OSError):
         os.replace(source, aside)
         _say(f"The progress file {source} was damaged; it is kept as {aside.name} and a new one begins.")
-
-
-def _write(target, kept):
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(kept, file, indent=1, sort_keys=True, ensure_ascii=False)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 @contextlib.contextmanager

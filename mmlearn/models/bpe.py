@@ -9,13 +9,10 @@
 
 import itertools
 import json
-import os
 from collections import Counter, defaultdict
 from pathlib import Path
 
-import torch
-
-from mmlearn.data.text import END, PAD, SPECIAL, START, UNKNOWN, Encoded, joined, tokens
+from mmlearn.data.text import SPECIAL, UNKNOWN, encoded, entries, joined, listed, save_json, tokens
 from mmlearn.ops.arguments import check_whole
 
 END_OF_WORD = "</w>"  # a piece of its own at first, so that est</w> at the end of a word is not est within one
@@ -121,7 +118,7 @@ class BPE:
     @classmethod
     def from_texts(cls, texts, merges):
         """Learn at most so many merges from the *training* texts. A text is cut into words by ``mmlearn.data.text.tokens``."""
-        counts = Counter(word for text in _listed(texts) for word in tokens(text))
+        counts = Counter(word for text in listed(texts) for word in tokens(text))
         return cls({character for word in counts for character in word}, learn_merges(counts, merges))
 
     def pieces(self, text):
@@ -136,40 +133,16 @@ class BPE:
         """
         if length is not None:
             check_whole(length, "length", minimum=max(1, start + end))
-        before, behind, rows = [self._ids[START]] * start, [self._ids[END]] * end, []
-        for n, text in enumerate(_listed(texts)):
-            row = [self._ids.get(piece, self._ids[UNKNOWN]) for piece in self.pieces(text)]
-            if length is not None and len(row) + start + end > length:
-                if not truncate:
-                    raise ValueError(
-                        f"text {n} has {len(row) + start + end} pieces, <start> and <end> counted, length is {length}: {text!r}. "
-                        "Give a greater length, or truncate=True to cut it"
-                    )
-                row = row[: length - start - end]
-            rows.append(before + row + behind)
-        longest = max([1, *map(len, rows)]) if length is None else length
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], dtype=torch.int64).reshape(len(rows), longest)
-        filled = torch.tensor([len(row) for row in rows], dtype=torch.int64)  # (N,)
-        return Encoded(ids, torch.arange(longest) < filled[:, None])  # (N, T), (N, T)
+        return encoded(texts, self._numbers, length, truncate=truncate, start=start, end=end, unit="pieces")
 
     def decode(self, ids):
         """(N, T) numbers → N strings, spaced as ``Vocabulary.decode`` does. Each ends before the first <pad> or <end>."""
-        ids = torch.as_tensor(ids)
-        if ids.ndim != 2 or ids.is_floating_point():
-            got = f"{ids.dtype} {tuple(ids.shape)}"
-            raise ValueError(f"ids must be whole numbers (N, T); got {got}: the ids of one text become a batch with ids[None]")
-        if ids.numel() and not 0 <= ids.min() <= ids.max() < len(self):
-            raise ValueError(f"ids run from 0 to {len(self) - 1} here; got {ids.min()} to {ids.max()}: decode with the encoder")
-        return [self._text(row) for row in ids.tolist()]
+        texts = ("".join(pieces) for pieces in entries(ids, self.words, "here", "the encoder"))
+        return [joined(word for word in text.split(END_OF_WORD) if word) for text in texts]
 
-    def _text(self, row):
-        pieces = []
-        for number in row:
-            if self.words[number] in (PAD, END):
-                break
-            if self.words[number] != START:
-                pieces.append(self.words[number])
-        return joined(word for word in "".join(pieces).split(END_OF_WORD) if word)
+    def _numbers(self, text):
+        unknown = self._ids[UNKNOWN]
+        return [self._ids.get(piece, unknown) for piece in self.pieces(text)]
 
     def _cut(self, word):
         if word not in self._cuts:
@@ -178,15 +151,8 @@ class BPE:
 
     def save(self, path):
         """Write characters and merges as JSON, to keep beside the model. A kill leaves the old file or the new one."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
         characters = [piece for piece in self.words[len(SPECIAL) :] if len(piece) == 1]  # </w> is always one
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump({"characters": characters, "merges": self.merges}, file, ensure_ascii=False, indent=0)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        save_json(path, {"characters": characters, "merges": self.merges})
 
     @classmethod
     def load(cls, path):
@@ -207,9 +173,3 @@ class BPE:
 
     def __repr__(self):
         return f"BPE({len(self)} pieces, {len(self.merges)} merges)"
-
-
-def _listed(texts):
-    if isinstance(texts, str):
-        raise TypeError(f"texts must be a list of strings; got the string {texts!r}: put it in a list, [{texts!r}]")
-    return texts

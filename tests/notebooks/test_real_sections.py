@@ -4,12 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-REAL = Path(os.environ.get("MMLEARN_TEST_DATA", ROOT.parent / "shared" / "realdata"))
 SAYS = {  # what each chapter prints of which data set
     "01-tensors": {
         "coco_mini": "photographs; the first: (3, ",
@@ -23,14 +20,12 @@ pytestmark = [pytest.mark.notebook, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("chapter", SAYS)
-def test_a_chapter_reads_the_real_files(chapter, tmp_path):
-    missing = [name for name in SAYS[chapter] if not (REAL / name).is_dir()]
-    if missing:
-        pytest.skip(f"no {', '.join(missing)} at {REAL}: set MMLEARN_TEST_DATA to the folder that holds the real data")
+def test_a_chapter_reads_the_real_files(chapter, tmp_path, root, real):
+    data, *_ = [real(name).parent for name in SAYS[chapter]]
     executed = tmp_path / "executed.ipynb"
-    command = [sys.executable, "-m", "papermill", str(ROOT / "chapters" / f"{chapter}.ipynb"), str(executed)]
+    command = [sys.executable, "-m", "papermill", str(root / "chapters" / f"{chapter}.ipynb"), str(executed)]
     command += ["-p", "profile", "smoke", "-k", "python3", "--cwd", str(tmp_path), "--no-progress-bar"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, env=os.environ | {"MMLEARN_DATA": str(REAL)})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, env=os.environ | {"MMLEARN_DATA": str(data)})
     assert done.returncode == 0, done.stderr[-4000:]
     cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
     printed = "".join("".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", []))

@@ -1,7 +1,6 @@
 import os
 import struct
 import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +12,6 @@ from transformers.audio_utils import hertz_to_mel as their_mel
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 
 from mmlearn.data.audio import hertz_to_mel, log_mel, mel_filters, mel_to_hertz, read_wav, resample, write_wav
-
-REPOSITORY = Path(__file__).parents[3]
-REAL = Path(os.environ.get("MMLEARN_TEST_DATA", REPOSITORY.parent / "shared" / "realdata"))
-
-
-def recordings():
-    folder = REAL / "fsdd" / "recordings"
-    if not folder.is_dir():
-        pytest.skip(f"the spoken digits are not at {folder}: set MMLEARN_TEST_DATA to the folder that holds fsdd/")
-    return folder
 
 
 def tone(hertz, seconds=1.0, rate=16000, amplitude=0.5):
@@ -373,8 +362,8 @@ def test_a_failing_disk_leaves_the_old_file(tmp_path, monkeypatch):
 # real recordings
 
 
-def test_spoken_digits_are_read_as_scipy_reads_them():
-    files = sorted(recordings().glob("*.wav"))[::75]
+def test_spoken_digits_are_read_as_scipy_reads_them(real):
+    files = sorted(real("fsdd/recordings").glob("*.wav"))[::75]
     assert len(files) == 40
     for path in files:
         found = read_wav(path, rate=8000)
@@ -385,8 +374,8 @@ def test_spoken_digits_are_read_as_scipy_reads_them():
             read_wav(path)
 
 
-def test_a_spoken_digit_at_twice_the_rate_has_the_same_spectrogram_below_4_khz():
-    path = recordings() / "7_jackson_0.wav"
+def test_a_spoken_digit_at_twice_the_rate_has_the_same_spectrogram_below_4_khz(real):
+    path = real("fsdd/recordings") / "7_jackson_0.wav"
     low = read_wav(path, rate=8000)
     high = read_wav(path, rate=16000, resample=True)
     assert high.shape[1] == 2 * low.shape[1]

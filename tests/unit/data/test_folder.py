@@ -1,7 +1,5 @@
 import json
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +12,6 @@ from mmlearn.data import world
 from mmlearn.data.audio import write_wav
 from mmlearn.data.collate import collate
 from mmlearn.data.folder import inspect_folder, read_folder
-
-REPOSITORY = Path(__file__).parents[3]
-REAL = Path(os.environ.get("MMLEARN_TEST_DATA", REPOSITORY.parent / "shared" / "realdata"))
 
 
 def save(path, image):
@@ -290,10 +285,8 @@ def test_what_is_not_there_is_said(folder, tmp_path):
         read_folder(tmp_path / "bare", captions=None)
 
 
-def test_real_photographs_with_five_captions_each_are_read_from_cocos_files(tmp_path):
-    coco = REAL / "coco_mini"
-    if not coco.is_dir():
-        pytest.skip(f"the real files of coco_mini are not at {coco}: set MMLEARN_TEST_DATA to the folder that holds coco_mini/")
+def test_real_photographs_with_five_captions_each_are_read_from_cocos_files(tmp_path, real):
+    coco = real("coco_mini")
     captions = "../annotations/captions_val2017.json"
     report = inspect_folder(coco / "val2017", captions)
     assert (len(report.images), report.captions, report.problems, report.duplicates) == (14, 14, (), ())

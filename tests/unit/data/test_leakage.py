@@ -1,6 +1,4 @@
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,17 +18,6 @@ from mmlearn.data.leakage import (
     same_files,
     split_by_group,
 )
-
-REPOSITORY = Path(__file__).parents[3]
-REAL = Path(os.environ.get("MMLEARN_TEST_DATA", REPOSITORY.parent / "shared" / "realdata"))
-
-
-def real(name, pattern):
-    """The paths of a data set's real files, which tests only read."""
-    paths = sorted((REAL / name).glob(pattern))
-    if not paths:
-        pytest.skip(f"the real files of {name} are not at {REAL}: set MMLEARN_TEST_DATA to the folder that holds {name}/")
-    return paths
 
 
 def read(path):
@@ -158,16 +145,16 @@ def test_nothing_leaks_from_or_into_an_empty_part():
     assert str(Leaks((), (2, 0))) == "2 training and 0 test rows: no pair; 0.0% of the test rows leaked"
 
 
-def test_the_two_parts_of_coco_share_no_picture_and_planted_ones_are_found():
-    train = [read(path) for path in real("coco_mini", "train2017/*.jpg")]
-    test = [read(path) for path in real("coco_mini", "val2017/*.jpg")]
+def test_the_two_parts_of_coco_share_no_picture_and_planted_ones_are_found(real):
+    train = [read(path) for path in sorted(real("coco_mini/train2017").glob("*.jpg"))]
+    test = [read(path) for path in sorted(real("coco_mini/val2017").glob("*.jpg"))]
     assert not find_leaks(train, test, mirrored=True)
     changed = [change(image) for image, change in zip(train, CHANGES.values(), strict=False)]
     assert pairs(find_leaks(train, test + changed)) == [(n, len(test) + n) for n in range(len(CHANGES))]
 
 
-def test_near_copies_among_real_faces_are_shots_of_one_person_taken_in_a_row():
-    paths = real("orl_faces", "orl_faces/*/*.pgm")
+def test_near_copies_among_real_faces_are_shots_of_one_person_taken_in_a_row(real):
+    paths = sorted(real("orl_faces/orl_faces").glob("*/*.pgm"))
     people = [path.parent.name for path in paths]
     leaks = find_leaks([read(path) for path in paths[::2]], [read(path) for path in paths[1::2]])
     assert len(leaks) > 0
@@ -201,8 +188,8 @@ def test_the_similarity_of_texts_is_the_jaccard_index_of_their_word_triples():
     assert not find_text_leaks(train, [])
 
 
-def test_a_person_in_two_parts_is_found_and_the_split_by_person_keeps_them_apart():
-    recordings = [path.stem.split("_") for path in real("fsdd", "recordings/*.wav")]  # digit, speaker, index
+def test_a_person_in_two_parts_is_found_and_the_split_by_person_keeps_them_apart(real):
+    recordings = [path.stem.split("_") for path in sorted(real("fsdd/recordings").glob("*.wav"))]  # digit, speaker, index
     speakers = [speaker for _, speaker, _ in recordings]
     official = [int(index) < 5 for _, _, index in recordings]
     leaks = group_leaks(

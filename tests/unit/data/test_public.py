@@ -1,11 +1,9 @@
 import gzip
 import hashlib
-import os
 import shutil
 import urllib.error
 import urllib.request
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,17 +11,8 @@ import torch
 from mmlearn.data import public
 from mmlearn.data.download import DamagedFile, DownloadError, cache_folder
 
-REPOSITORY = Path(__file__).parents[3]
-REAL = Path(os.environ.get("MMLEARN_TEST_DATA", REPOSITORY.parent / "shared" / "realdata"))
+MNIST = "mnist/MNIST/raw"  # real files
 NAMES = ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"]
-
-
-def real(name):
-    """The folder of a data set's real files, which tests only read."""
-    folder = REAL / name / public.available()[name].folder
-    if not folder.is_dir():
-        pytest.skip(f"the real files of {name} are not at {folder}: set MMLEARN_TEST_DATA to the folder that holds {name}/")
-    return folder
 
 
 @pytest.fixture
@@ -39,13 +28,18 @@ def cache(tmp_path, monkeypatch):
     return folder
 
 
-def fill(cache, name="mnist"):
-    """Copy the real files into the cache; return their folder there."""
-    folder = cache / public.available()[name].folder
-    folder.mkdir(parents=True)
-    for file in real(name).iterdir():
-        shutil.copyfile(file, folder / file.name)
-    return folder
+@pytest.fixture
+def fill(cache, real):
+    """A function: fill() copies MNIST's real files into the cache and returns their folder there."""
+
+    def copy():
+        folder = cache / "MNIST/raw"
+        folder.mkdir(parents=True)
+        for file in real(MNIST).iterdir():
+            shutil.copyfile(file, folder / file.name)
+        return folder
+
+    return copy
 
 
 def use_mirror(monkeypatch, folder, name="mnist"):
@@ -64,8 +58,8 @@ def content_of(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_fashion_mnist_is_complete_and_balanced(cache):
-    splits = public.fashion_mnist(real("fashion_mnist"), download=False)
+def test_fashion_mnist_is_complete_and_balanced(cache, real):
+    splits = public.fashion_mnist(real("fashion_mnist/FashionMNIST/raw"), download=False)
     assert splits.train.images.shape == (55000, 1, 28, 28)
     assert splits.validation.labels.bincount().tolist() == [500] * 10
     assert splits.test.labels.bincount().tolist() == [1000] * 10
@@ -75,9 +69,9 @@ def test_fashion_mnist_is_complete_and_balanced(cache):
     assert "MIT" in splits.licence
 
 
-def test_the_bytes_are_those_torchvision_reads(cache):
+def test_the_bytes_are_those_torchvision_reads(cache, fill):
     torchvision = pytest.importorskip("torchvision")
-    fill(cache)
+    fill()
     for path in (cache / "MNIST/raw").iterdir():
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
     theirs = torchvision.datasets.MNIST(cache, train=False)
@@ -88,9 +82,10 @@ def test_the_bytes_are_those_torchvision_reads(cache):
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("fashion_mnist", "FashionMNIST"), ("mnist", "MNIST")])
-def test_files_checksums_and_mirrors_are_torchvisions(name, theirs):
+def test_files_checksums_and_mirrors_are_torchvisions(name, theirs, real):
     torchvision = pytest.importorskip("torchvision")
-    folder, dataset = real(name), public.available()[name]
+    dataset = public.available()[name]
+    folder = real(f"{name}/{dataset.folder}")
     theirs = getattr(torchvision.datasets, theirs)
     assert {file.name for file in dataset.files} == {file for file, _ in theirs.resources}
     assert list(dataset.mirrors) == theirs.mirrors
@@ -99,9 +94,9 @@ def test_files_checksums_and_mirrors_are_torchvisions(name, theirs):
         assert hashlib.md5((folder / file).read_bytes(), usedforsecurity=False).hexdigest() == md5
 
 
-def test_verify_names_what_is_missing_damaged_and_cut_off_and_changes_nothing(cache):
+def test_verify_names_what_is_missing_damaged_and_cut_off_and_changes_nothing(cache, fill):
     assert public.verify("mnist") == dict.fromkeys(NAMES, "missing")
-    folder = fill(cache)
+    folder = fill()
     assert public.verify("mnist") == dict.fromkeys(NAMES, "ok")
     damage(folder / NAMES[2])
     (folder / NAMES[0]).write_bytes((folder / NAMES[0]).read_bytes()[:5000])
@@ -115,12 +110,12 @@ def test_verify_names_what_is_missing_damaged_and_cut_off_and_changes_nothing(ca
     assert content_of(folder) == before
 
 
-def test_a_file_damaged_in_the_cache_is_named_and_fetched_again(cache, monkeypatch, capsys):
-    folder = fill(cache)
+def test_a_file_damaged_in_the_cache_is_named_and_fetched_again(cache, monkeypatch, capsys, fill, real):
+    folder = fill()
     right = content_of(folder)
     damage(folder / NAMES[2])
     (folder / NAMES[1]).write_bytes((folder / NAMES[1]).read_bytes()[:100])
-    use_mirror(monkeypatch, real("mnist"))
+    use_mirror(monkeypatch, real(MNIST))
     monkeypatch.setenv("MMLEARN_DATA", str(cache))
     assert len(public.mnist().test) == 10000
     said = capsys.readouterr().out
@@ -132,8 +127,8 @@ def test_a_file_damaged_in_the_cache_is_named_and_fetched_again(cache, monkeypat
     assert capsys.readouterr().out == ""
 
 
-def test_a_damaged_file_of_yours_is_named_and_stays(cache):
-    folder = fill(cache)
+def test_a_damaged_file_of_yours_is_named_and_stays(cache, fill):
+    folder = fill()
     damage(folder / NAMES[0], at=-1)
     before = content_of(folder)
     for root in (cache, folder):
@@ -142,8 +137,8 @@ def test_a_damaged_file_of_yours_is_named_and_stays(cache):
     assert content_of(folder) == before
 
 
-def test_unpacked_files_are_read_and_checked_too(cache):
-    folder = fill(cache)
+def test_unpacked_files_are_read_and_checked_too(cache, fill):
+    folder = fill()
     for path in list(folder.iterdir()):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()
@@ -167,8 +162,8 @@ def test_without_a_network_the_error_says_what_to_put_where(cache):
     assert "MMLEARN_DATA" in says
 
 
-def test_without_a_network_only_what_is_missing_is_asked_for(cache):
-    folder = fill(cache)
+def test_without_a_network_only_what_is_missing_is_asked_for(cache, fill):
+    folder = fill()
     (folder / NAMES[3]).unlink()
     with pytest.raises(DownloadError) as caught:
         public.mnist()
@@ -176,10 +171,10 @@ def test_without_a_network_only_what_is_missing_is_asked_for(cache):
     assert NAMES[0] not in str(caught.value).split("Put by hand")[1]
 
 
-def test_download_false_never_touches_the_network_or_the_files(cache):
+def test_download_false_never_touches_the_network_or_the_files(cache, fill):
     with pytest.raises(FileNotFoundError, match=r"train-images-idx3-ubyte\.gz is missing"):
         public.mnist(download=False)
-    folder = fill(cache)
+    folder = fill()
     damage(folder / NAMES[0])
     before = content_of(folder)
     with pytest.raises(FileNotFoundError, match="is damaged"):
@@ -187,10 +182,10 @@ def test_download_false_never_touches_the_network_or_the_files(cache):
     assert content_of(folder) == before
 
 
-def test_a_mirror_that_gives_half_a_file_leaves_nothing_behind(cache, tmp_path, monkeypatch):
+def test_a_mirror_that_gives_half_a_file_leaves_nothing_behind(cache, tmp_path, monkeypatch, real):
     mirror = tmp_path / "mirror"
     mirror.mkdir()
-    (mirror / NAMES[0]).write_bytes((real("mnist") / NAMES[0]).read_bytes()[:20000])
+    (mirror / NAMES[0]).write_bytes((real(MNIST) / NAMES[0]).read_bytes()[:20000])
     use_mirror(monkeypatch, mirror)
     monkeypatch.setenv("MMLEARN_DATA", str(cache))
     with pytest.raises(DownloadError, match="what came is cut off or damaged: it has 20,000 bytes"):
@@ -219,13 +214,13 @@ def test_an_interrupted_download_leaves_nothing_behind(cache, monkeypatch):
     assert list((cache / "MNIST/raw").iterdir()) == []
 
 
-def test_the_second_mirror_is_tried_when_the_first_fails(cache, tmp_path, monkeypatch):
-    use_mirror(monkeypatch, real("mnist"))
+def test_the_second_mirror_is_tried_when_the_first_fails(cache, tmp_path, monkeypatch, real):
+    use_mirror(monkeypatch, real(MNIST))
     monkeypatch.setenv("MMLEARN_DATA", str(cache))
     dataset = public._DATASETS["mnist"]
     mirrors = ((tmp_path / "nothing here").as_uri() + "/", *dataset.mirrors)
     monkeypatch.setitem(public._DATASETS, "mnist", replace(dataset, mirrors=mirrors))
-    assert content_of(public.fetch("mnist")) == content_of(real("mnist"))
+    assert content_of(public.fetch("mnist")) == content_of(real(MNIST))
 
 
 def test_a_full_disk_is_an_error_of_its_own(cache, monkeypatch):

@@ -1,30 +1,14 @@
 """COCO, FSDD and KITTI: what the readers make of the real files, and what they say of missing and damaged ones."""
 
 import json
-import os
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
 
 from mmlearn.data import public
 
-REPOSITORY = Path(__file__).parents[3]
-REAL = Path(os.environ.get("MMLEARN_TEST_DATA", REPOSITORY.parent / "shared" / "realdata"))
 READERS = {"coco_mini": public.coco_captions, "fsdd": public.fsdd, "kitti_mini": public.kitti}
-
-
-@pytest.fixture
-def real():
-    """A function: the name of a data set → its real folder."""
-
-    def find(name):
-        if not (REAL / name).is_dir():
-            pytest.skip(f"the real files of {name} are not at {REAL}: set MMLEARN_TEST_DATA to the folder that holds {name}/")
-        return REAL / name
-
-    return find
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -1,27 +1,16 @@
 """Chapter 06's way through real data, in short: Fashion-MNIST from its files, a small ResNet, a test score far above guessing."""
 
-import os
 from functools import partial
-from pathlib import Path
 
-import pytest
 import torch
 
 from mmlearn.data import public
 from mmlearn.models.resnet import ResNet
 from mmlearn.training import evaluate, fit
 
-REPOSITORY = Path(__file__).parents[3]
-REAL = Path(os.environ.get("MMLEARN_TEST_DATA", REPOSITORY.parent / "shared" / "realdata"))
 
-
-def test_a_small_resnet_learns_clothes_from_two_thousand_pictures():
-    folder = REAL / "fashion_mnist"
-    if not folder.is_dir():
-        pytest.skip(
-            f"Fashion-MNIST's real files are not at {folder}: set MMLEARN_TEST_DATA to the folder that holds fashion_mnist/"
-        )
-    splits = public.fashion_mnist(root=folder, download=False)
+def test_a_small_resnet_learns_clothes_from_two_thousand_pictures(real):
+    splits = public.fashion_mnist(root=real("fashion_mnist"), download=False)
     torch.manual_seed(0)
     model = ResNet(image_size=28, depth=8, width=6)
     cosine = partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=3)

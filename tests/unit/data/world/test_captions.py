@@ -14,39 +14,6 @@ from mmlearn.data.world.sampling import compose
 EMPTY = "there is nothing"
 
 
-def scene(*objects, visible=None, radius=None):
-    """One scene by hand: scene(("large red circle", 0.2, 0.5), …), the nearest object first. It has no pixels."""
-    K = max(1, len(objects))
-    words = [name.split() for name, _, _ in objects]
-    pad = K - len(objects)
-
-    def numbers(position, known):
-        return torch.tensor([[list(known).index(word[position]) for word in words] + [-1] * pad])
-
-    def places(values):
-        return torch.tensor([list(values) + [0.0] * pad], dtype=torch.float32)
-
-    return world.Scenes(
-        image=torch.zeros(1, 3, 8, 8),
-        mask=torch.zeros(1, K, 8, 8, dtype=torch.bool),
-        box=torch.zeros(1, K, 4),
-        visible=places(visible or [1.0] * len(objects)),
-        present=torch.tensor([[True] * len(objects) + [False] * pad]),
-        shape=numbers(2, world.SHAPES),
-        colour=numbers(1, world.COLOURS),
-        size=numbers(0, world.SIZES),
-        x=places(x for _, x, _ in objects),
-        y=places(y for _, _, y in objects),
-        radius=places(radius or [world.SIZES[word[0]] for word in words]),
-        depth=torch.tensor([[*range(len(objects))] + [-1] * pad]),
-        index=torch.tensor([0]),
-        seed=0,
-        split="train",
-        texture=0.5,
-        noise=0.03,
-    )
-
-
 def every_caption(one, template, draws=200):
     """All captions that chance can make of a scene: the same objects under many scene numbers."""
     many = one[torch.zeros(draws, dtype=torch.long)]
@@ -66,8 +33,8 @@ def sampled():
 TRIO = (("small blue star", 0.8, 0.2), ("large red circle", 0.2, 0.5), ("small blue star", 0.5, 0.9))
 
 
-def test_each_template_words_a_scene_of_three_as_a_person_would():
-    trio = scene(*TRIO)
+def test_each_template_words_a_scene_of_three_as_a_person_would(scenes_of):
+    trio = scenes_of(TRIO)
     assert captions(trio, "inventory") == ["a large red circle and two small blue stars"]
     assert captions(trio, "count") == ["there are three objects: a large red circle and two small blue stars"]
     assert captions(trio, "position") == [
@@ -81,13 +48,13 @@ def test_each_template_words_a_scene_of_three_as_a_person_would():
     }
 
 
-def test_an_arrangement_names_by_the_only_words_that_are_needed():
-    pair = scene(("large orange cross", 0.5, 0.2), ("small orange ring", 0.45, 0.8))
+def test_an_arrangement_names_by_the_only_words_that_are_needed(scenes_of):
+    pair = scenes_of([("large orange cross", 0.5, 0.2), ("small orange ring", 0.45, 0.8)])
     assert every_caption(pair, "arrangement") == {
         "a small orange ring and a large orange cross, with the cross above the ring",
         "a small orange ring and a large orange cross, with the ring below the cross",
     }
-    circles = scene(("large red circle", 0.2, 0.5), ("small red circle", 0.8, 0.5))
+    circles = scenes_of([("large red circle", 0.2, 0.5), ("small red circle", 0.8, 0.5)])
     assert every_caption(circles, "arrangement") == {
         "a large red circle and a small red circle, with the large object left of the small object",
         "a large red circle and a small red circle, with the small object right of the large object",
@@ -98,10 +65,12 @@ def test_an_arrangement_names_by_the_only_words_that_are_needed():
     }
 
 
-def test_what_is_hidden_is_behind_what_can_hide_it():
+def test_what_is_hidden_is_behind_what_can_hide_it(scenes_of):
     objects = (("large red circle", 0.5, 0.5), ("small blue square", 0.62, 0.5), ("small green ring", 0.9, 0.1))
     expected = {"a red circle is in front of a blue square", "a blue square is behind a red circle"}
-    assert every_caption(scene(*objects, visible=[1.0, 0.6, 1.0]), "layering") == expected
+    covered = scenes_of(objects)
+    covered.visible[0, 1] = 0.6
+    assert every_caption(covered, "layering") == expected
 
 
 @pytest.mark.parametrize(
@@ -115,25 +84,27 @@ def test_what_is_hidden_is_behind_what_can_hide_it():
         ),  # by which?
     ],
 )
-def test_nothing_is_said_about_layers_that_cannot_be_told(objects, visible):
-    for sentence in every_caption(scene(*objects, visible=visible), "layering"):
+def test_nothing_is_said_about_layers_that_cannot_be_told(objects, visible, scenes_of):
+    unclear = scenes_of(objects)
+    unclear.visible[0, : len(visible)] = torch.tensor(visible)
+    for sentence in every_caption(unclear, "layering"):
         assert re.search(r" is (left of|right of|above|below) ", sentence)
 
 
 @pytest.mark.parametrize("template", [None, *TEMPLATES])
-def test_the_empty_scene_and_the_scene_of_one_object_have_captions(template):
-    assert captions(scene(), template) == [EMPTY]
+def test_the_empty_scene_and_the_scene_of_one_object_have_captions(template, scenes_of):
+    assert captions(scenes_of([]), template) == [EMPTY]
     other = {"position": "a small orange heart in the top left corner", "count": "there is one object: a small orange heart"}
     plain = "a small orange heart"
     expected = {other.get(template, plain)} if template else {plain, *other.values()}
-    assert every_caption(scene(("small orange heart", 0.2, 0.1)), template) == expected
+    assert every_caption(scenes_of([("small orange heart", 0.2, 0.1)]), template) == expected
 
 
 @pytest.mark.parametrize("template", ["relation", "layering", "arrangement"])
-def test_where_no_relation_is_clear_the_inventory_is_given(template):
-    near = scene(("large red circle", 0.5, 0.5), ("small blue star", 0.55, 0.55))
+def test_where_no_relation_is_clear_the_inventory_is_given(template, scenes_of):
+    near = scenes_of([("large red circle", 0.5, 0.5), ("small blue star", 0.55, 0.55)])
     assert captions(near, template) == ["a large red circle and a small blue star"]
-    twins = scene(("small blue star", 0.2, 0.5), ("small blue star", 0.8, 0.5))
+    twins = scenes_of([("small blue star", 0.2, 0.5), ("small blue star", 0.8, 0.5)])
     assert captions(twins, template) == ["two small blue stars"]
 
 
@@ -151,8 +122,8 @@ def test_where_no_relation_is_clear_the_inventory_is_given(template):
         (0.67, 0.67, "in the bottom right corner"),
     ],
 )
-def test_the_image_has_nine_places(x, y, where):
-    assert captions(scene(("large cyan ring", x, y)), "position") == [f"a large cyan ring {where}"]
+def test_the_image_has_nine_places(x, y, where, scenes_of):
+    assert captions(scenes_of([("large cyan ring", x, y)]), "position") == [f"a large cyan ring {where}"]
 
 
 def look(thing):
@@ -279,11 +250,11 @@ def test_chance_uses_every_template_and_none_much_more_often_than_the_others():
     assert abs(counts / 3000 - 1 / len(TEMPLATES)) < 4 * (1 / 6 * 5 / 6 / 3000) ** 0.5
 
 
-def test_an_unknown_template_is_refused_with_the_nearest_one():
+def test_an_unknown_template_is_refused_with_the_nearest_one(scenes_of):
     with pytest.raises(ValueError, match="'relations': did you mean relation"):
-        captions(scene(), "relations")
+        captions(scenes_of([]), "relations")
     with pytest.raises(ValueError, match="There are inventory, count"):
-        captions(scene(), ["inventory", "count"])
+        captions(scenes_of([]), ["inventory", "count"])
 
 
 def test_articles_plurals_and_lists_are_english():
@@ -296,9 +267,9 @@ def test_articles_plurals_and_lists_are_english():
     assert len(NUMBERS) == world.MAX_OBJECTS + 1
 
 
-def test_references_are_as_short_as_uniquely_possible():
+def test_references_are_as_short_as_uniquely_possible(scenes_of):
     first, second, third = things(
-        scene(("large red circle", 0.1, 0.5), ("small red circle", 0.5, 0.5), ("large blue circle", 0.9, 0.5))
+        scenes_of([("large red circle", 0.1, 0.5), ("small red circle", 0.5, 0.5), ("large blue circle", 0.9, 0.5)])
     )[0]
     everything = [first, second, third]
     assert references(first, everything) == ["the large red object"]
@@ -306,6 +277,6 @@ def test_references_are_as_short_as_uniquely_possible():
     assert references(third, everything) == ["the blue object"]
     assert references(third, everything, unsaid="colour") == []
     assert references(first, [first]) == ["the object"]
-    twins = things(scene(("small blue star", 0.2, 0.5), ("small blue star", 0.8, 0.5), ("small red star", 0.5, 0.5)))[0]
+    twins = things(scenes_of([("small blue star", 0.2, 0.5), ("small blue star", 0.8, 0.5), ("small red star", 0.5, 0.5)]))[0]
     assert references(twins[0], twins) == []
     assert references(twins[0], twins, together=True) == ["the blue objects"]

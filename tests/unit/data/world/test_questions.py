@@ -19,39 +19,6 @@ SINGULAR = {"crosses": "cross", "objects": "object", "ones": "object"}
 SINGULAR |= {f"{shape}s": shape for shape in world.SHAPES if shape != "cross"}
 
 
-def scene(*objects, radius=None):
-    """One scene by hand: scene(("large red circle", 0.2, 0.5), …), the nearest object first. It has no pixels."""
-    K = max(1, len(objects))
-    words = [name.split() for name, _, _ in objects]
-    pad = K - len(objects)
-
-    def numbers(position, known):
-        return torch.tensor([[list(known).index(word[position]) for word in words] + [-1] * pad])
-
-    def places(values):
-        return torch.tensor([list(values) + [0.0] * pad], dtype=torch.float32)
-
-    return world.Scenes(
-        image=torch.zeros(1, 3, 8, 8),
-        mask=torch.zeros(1, K, 8, 8, dtype=torch.bool),
-        box=torch.zeros(1, K, 4),
-        visible=places([1.0] * len(objects)),
-        present=torch.tensor([[True] * len(objects) + [False] * pad]),
-        shape=numbers(2, world.SHAPES),
-        colour=numbers(1, world.COLOURS),
-        size=numbers(0, world.SIZES),
-        x=places(x for _, x, _ in objects),
-        y=places(y for _, _, y in objects),
-        radius=places(radius or [world.SIZES[word[0]] for word in words]),
-        depth=torch.tensor([[*range(len(objects))] + [-1] * pad]),
-        index=torch.tensor([0]),
-        seed=0,
-        split="train",
-        texture=0.5,
-        noise=0.03,
-    )
-
-
 def every_question(one, kind, draws=400):
     """{text: answer} of all questions that chance can make of a scene: the same objects under many scene numbers."""
     many = replace(one[torch.zeros(draws, dtype=torch.long)], index=torch.arange(draws))
@@ -65,8 +32,8 @@ def every_question(one, kind, draws=400):
 PAIR = (("large red circle", 0.2, 0.5), ("small blue star", 0.8, 0.4))
 
 
-def test_every_existence_question_about_two_things_is_one_of_these():
-    assert every_question(scene(*PAIR), "existence") == {
+def test_every_existence_question_about_two_things_is_one_of_these(scenes_of):
+    assert every_question(scenes_of(PAIR), "existence") == {
         "is there a red circle?": "yes",
         "is there a blue star?": "yes",
         "is there a large circle?": "yes",
@@ -90,10 +57,10 @@ def test_every_existence_question_about_two_things_is_one_of_these():
     }
 
 
-def test_every_relation_question_about_two_things_is_one_of_these():
+def test_every_relation_question_about_two_things_is_one_of_these(scenes_of):
     """They lie 0.6 apart from left to right, but only 0.1 from top to bottom: nothing is asked about above and below."""
     circle, star = ["the circle", "the red object", "the large object"], ["the star", "the blue object", "the small object"]
-    asked = every_question(scene(*PAIR), "relation", draws=3000)
+    asked = every_question(scenes_of(PAIR), "relation", draws=3000)
     expected = {}
     for one, other in [(c, s) for c in circle for s in star]:
         expected |= {f"is {one} left of {other}?": "yes", f"is {other} right of {one}?": "yes"}
@@ -105,8 +72,8 @@ def test_every_relation_question_about_two_things_is_one_of_these():
     assert asked == expected
 
 
-def test_every_attribute_question_about_two_things_is_one_of_these():
-    assert every_question(scene(*PAIR), "attribute") == {
+def test_every_attribute_question_about_two_things_is_one_of_these(scenes_of):
+    assert every_question(scenes_of(PAIR), "attribute") == {
         "what shape is the red object?": "circle",
         "what shape is the large object?": "circle",
         "what shape is the blue object?": "star",
@@ -122,8 +89,8 @@ def test_every_attribute_question_about_two_things_is_one_of_these():
     }
 
 
-def test_of_things_that_look_alike_the_plural_is_asked():
-    twins = scene(("small blue cross", 0.2, 0.5), ("small blue cross", 0.8, 0.5), ("large red star", 0.5, 0.1))
+def test_of_things_that_look_alike_the_plural_is_asked(scenes_of):
+    twins = scenes_of([("small blue cross", 0.2, 0.5), ("small blue cross", 0.8, 0.5), ("large red star", 0.5, 0.1)])
     asked = every_question(twins, "attribute")
     assert asked["what colour are the crosses?"] == "blue"
     assert asked["what shape are the small objects?"] == "cross"
@@ -131,24 +98,27 @@ def test_of_things_that_look_alike_the_plural_is_asked():
     assert "what colour is the cross?" not in asked
 
 
-def test_larger_and_smaller_are_asked_of_what_differs_in_name_and_in_measure():
-    asked = every_question(scene(*PAIR), "comparison", draws=2000)
+def test_larger_and_smaller_are_asked_of_what_differs_in_name_and_in_measure(scenes_of):
+    asked = every_question(scenes_of(PAIR), "comparison", draws=2000)
     sized = {text: answer for text, answer in asked.items() if "larger" in text or "smaller" in text}
     expected = {}
     for circle, star in [(c, s) for c in ("the circle", "the red object") for s in ("the star", "the blue object")]:
         expected |= {f"is {circle} larger than {star}?": "yes", f"is {star} larger than {circle}?": "no"}
         expected |= {f"is {circle} smaller than {star}?": "no", f"is {star} smaller than {circle}?": "yes"}
     assert sized == expected
-    alike = every_question(scene(*PAIR, radius=[0.13, 0.125]), "comparison")
-    assert not any("larger" in text or "smaller" in text for text in alike)
+    alike = scenes_of(PAIR)
+    alike.radius[0, :2] = torch.tensor([0.13, 0.125])
+    assert not any("larger" in text or "smaller" in text for text in every_question(alike, "comparison"))
 
 
-def test_amounts_are_compared_both_ways_and_with_equal_ones():
-    trio = scene(
-        ("small red circle", 0.2, 0.5),
-        ("small blue circle", 0.5, 0.5),
-        ("large red star", 0.8, 0.5),
-        ("large red ring", 0.5, 0.9),
+def test_amounts_are_compared_both_ways_and_with_equal_ones(scenes_of):
+    trio = scenes_of(
+        [
+            ("small red circle", 0.2, 0.5),
+            ("small blue circle", 0.5, 0.5),
+            ("large red star", 0.8, 0.5),
+            ("large red ring", 0.5, 0.9),
+        ]
     )
     asked = every_question(trio, "comparison", draws=4000)
     assert asked["are there more circles than stars?"] == "yes"
@@ -162,8 +132,8 @@ def test_amounts_are_compared_both_ways_and_with_equal_ones():
     )  # two and two: one answer only is to be had
 
 
-def test_counts_reach_from_zero_to_all():
-    six = scene(*((f"small {colour} star", 0.1 + 0.15 * n, 0.5) for n, colour in enumerate(["red"] * 4 + ["blue"] * 2)))
+def test_counts_reach_from_zero_to_all(scenes_of):
+    six = scenes_of([(f"small {colour} star", 0.1 + 0.15 * n, 0.5) for n, colour in enumerate(["red"] * 4 + ["blue"] * 2)])
     asked = every_question(six, "count", draws=4000)
     assert asked["how many objects are there?"] == "six"
     assert asked["how many stars are there?"] == "six"
@@ -359,14 +329,14 @@ def test_a_scene_is_seldom_asked_twice_the_same():
     assert len(set(zip(asked.text, asked.scene.tolist(), strict=True))) > 1495
 
 
-def test_what_a_scene_cannot_be_asked_gives_way_to_another_of_the_kinds():
-    lone = scene(("large red circle", 0.5, 0.5))
+def test_what_a_scene_cannot_be_asked_gives_way_to_another_of_the_kinds(scenes_of):
+    lone = scenes_of([("large red circle", 0.5, 0.5)])
     assert set(every_question(lone, ["relation", "attribute"]).values()) == {"red", "circle", "large"}
-    assert set(questions(scene(), per_scene=3).kind) == {"count"}
-    assert {every_question(scene(), "count")["how many objects are there?"]} == {"zero"}
+    assert set(questions(scenes_of([]), per_scene=3).kind) == {"count"}
+    assert {every_question(scenes_of([]), "count")["how many objects are there?"]} == {"zero"}
 
 
-def test_scenes_that_can_be_asked_nothing_are_counted_and_what_to_change_is_said():
+def test_scenes_that_can_be_asked_nothing_are_counted_and_what_to_change_is_said(scenes_of):
     scenes = world.sample(6, seed=1, size=24, objects=1)
     with pytest.raises(
         ValueError, match=r"6 of 6 scenes \(first: row 0\) allow no question of kind relation: relation needs two objects"
@@ -375,11 +345,11 @@ def test_scenes_that_can_be_asked_nothing_are_counted_and_what_to_change_is_said
     assert "objects=(2, 4)" in str(error.value)
     assert 'Add "count"' in str(error.value)
     with pytest.raises(ValueError, match="existence or attribute"):
-        questions(scene(), ["existence", "attribute"])
+        questions(scenes_of([]), ["existence", "attribute"])
 
 
-def test_no_scenes_get_no_questions():
-    none = questions(scene(*PAIR)[:0])
+def test_no_scenes_get_no_questions(scenes_of):
+    none = questions(scenes_of(PAIR)[:0])
     assert (len(none), none.scene.shape, none.label.shape, none.balance()) == (0, (0,), (0,), {})
 
 
@@ -393,6 +363,6 @@ def test_no_scenes_get_no_questions():
         ({"shapes": ["circl"]}, "did you mean circle"),
     ],
 )
-def test_bad_input_is_refused(arguments, says):
+def test_bad_input_is_refused(arguments, says, scenes_of):
     with pytest.raises(ValueError, match=says):
-        questions(scene(*PAIR), **arguments)
+        questions(scenes_of(PAIR), **arguments)

@@ -4,44 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmlearn.data.world.attributes import COLOURS, MAX_OBJECTS, SHAPES, SIZES
+from mmlearn.data.world.attributes import MAX_OBJECTS, SHAPES, SIZES
 from mmlearn.data.world.outlines import SQUARE
 from mmlearn.data.world.render import rendered
 from mmlearn.data.world.scan import check_scan, scan
 from mmlearn.data.world.scenes import Scenes
-
-COLOUR_NAMES, SIZE_NAMES = list(COLOURS), list(SIZES)
-
-
-def scenes_of(*scenes, slots=MAX_OBJECTS):
-    """Scenes written by hand, each a list of (shape, size, x, y, depth); the images stay black."""
-    n = len(scenes)
-    names = {name: torch.full((n, slots), -1) for name in ("shape", "colour", "size", "depth")}
-    places = {name: torch.zeros(n, slots) for name in ("x", "y", "radius")}
-    present = torch.zeros(n, slots, dtype=torch.bool)
-    for row, objects in enumerate(scenes):
-        for slot, (shape, size, x, y, depth) in enumerate(objects):
-            for name, value in zip(names, (SHAPES.index(shape), slot, SIZE_NAMES.index(size), depth), strict=True):
-                names[name][row, slot] = value
-            for name, value in zip(places, (x, y, SIZES[size]), strict=True):
-                places[name][row, slot] = value
-            present[row, slot] = True
-    pixels = {"image": torch.zeros(n, 3, 16, 16), "mask": torch.zeros(n, slots, 16, 16, dtype=torch.bool)}
-    boxes = {"box": torch.zeros(n, slots, 4), "visible": present.float(), "index": torch.arange(n)}
-    return Scenes(**pixels, **boxes, present=present, **names, **places, seed=0, split="train", texture=0.0, noise=0.0)
-
-
-def many(n, seed=0, slots=MAX_OBJECTS):
-    draw = np.random.default_rng(seed)
-    return scenes_of(
-        *[
-            [
-                (draw.choice(SHAPES), draw.choice(SIZE_NAMES), *draw.uniform(0.14, 0.86, 2), depth)
-                for depth in draw.permutation(draw.integers(0, slots + 1))
-            ]
-            for _ in range(n)
-        ]
-    )
 
 
 def to_circle(angle, x, y, radius):
@@ -51,24 +18,24 @@ def to_circle(angle, x, y, radius):
     return along - math.sqrt(radius**2 - missed_by) if missed_by < radius**2 and along > 0 else math.inf
 
 
-def test_the_rays_fan_out_evenly_from_left_to_right():
+def test_the_rays_fan_out_evenly_from_left_to_right(scenes_of):
     angle = scan(scenes_of([]), rays=4).angle
     torch.testing.assert_close(angle, torch.tensor([7, 5, 3, 1]) * math.pi / 8)
 
 
 @pytest.mark.parametrize(("x", "y", "size"), [(0.5, 0.5, "large"), (0.2, 0.3, "small"), (0.8, 0.8, "large"), (0.2, 0.7, "large")])
-def test_the_distance_to_a_circle_is_that_of_the_formula(x, y, size):
-    measured = scan(scenes_of([("circle", size, x, y, 0)]), rays=181)
+def test_the_distance_to_a_circle_is_that_of_the_formula(x, y, size, scenes_of):
+    measured = scan(scenes_of([(f"{size} red circle", x, y)]), rays=181)
     expected = [to_circle(angle, x, y, SIZES[size]) for angle in measured.angle.tolist()]
     np.testing.assert_allclose(measured.distance[0].numpy(), expected, atol=1e-5)
     assert np.isfinite(expected).sum() >= 10
     assert torch.equal(measured.hit[0] == 0, measured.distance[0].isfinite())
 
 
-def test_the_distance_to_a_square_is_to_its_nearest_side():
+def test_the_distance_to_a_square_is_to_its_nearest_side(scenes_of):
     """A square straight ahead: the lower side is at y + s, so a ray at angle φ travels (1 − y − s) / sin φ."""
     half = SQUARE * SIZES["large"]
-    measured = scan(scenes_of([("square", "large", 0.5, 0.6, 0)]), rays=101)
+    measured = scan(scenes_of([("large red square", 0.5, 0.6)]), rays=101)
     below = 1 - 0.6 - half
     expected = below / measured.angle.double().sin()
     inside = (below / measured.angle.double().tan()).abs() < half
@@ -77,10 +44,10 @@ def test_the_distance_to_a_square_is_to_its_nearest_side():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_hits_lie_on_the_edge_of_the_rendered_mask(shape):
+def test_the_hits_lie_on_the_edge_of_the_rendered_mask(shape, scenes_of):
     """256 pixels: walking along a ray, the first pixel of the mask is where the range finder says."""
     places = [(0.5, 0.5), (0.2, 0.4), (0.8, 0.3), (0.3, 0.8)]
-    scenes = rendered(scenes_of(*[[(shape, size, x, y, 0)] for x, y in places for size in SIZE_NAMES]), 256)
+    scenes = rendered(scenes_of(*[[(f"{size} red {shape}", x, y)] for x, y in places for size in SIZES]), 256)
     measured = scan(scenes, rays=90)
     cos, sin = measured.angle.cos(), measured.angle.sin()
 
@@ -104,16 +71,16 @@ def test_the_hits_lie_on_the_edge_of_the_rendered_mask(shape):
     assert (error < 3 / 256).float().mean() > 0.97
 
 
-def test_the_first_object_along_the_ray_hides_the_others_whatever_their_depth():
+def test_the_first_object_along_the_ray_hides_the_others_whatever_their_depth(scenes_of):
     """The far one is painted over nothing, the near one is at the back of the picture: the range finder meets the near one."""
-    far, near = ("circle", "large", 0.4, 0.3, 0), ("circle", "small", 0.5, 0.7, 1)
+    far, near = ("large red circle", 0.4, 0.3), ("small red circle", 0.5, 0.7)
     measured = scan(scenes_of([far, near]), rays=101)
     assert measured.hit[0, 50] == 1
     assert measured.distance[0, 50].item() == pytest.approx(0.3 - SIZES["small"], abs=1e-5)
     assert 0 in measured.hit[0]
 
 
-def test_the_scan_of_a_scene_is_the_nearest_of_the_scans_of_its_objects():
+def test_the_scan_of_a_scene_is_the_nearest_of_the_scans_of_its_objects(many):
     scenes = many(40)
     together = scan(scenes)
     alone = torch.full((40, MAX_OBJECTS, 64), torch.inf)
@@ -127,7 +94,7 @@ def test_the_scan_of_a_scene_is_the_nearest_of_the_scans_of_its_objects():
     assert torch.equal(alone.gather(1, together.hit.clamp(min=0)[:, None])[:, 0][hit], together.distance[hit])
 
 
-def test_a_ray_that_meets_nothing_says_so():
+def test_a_ray_that_meets_nothing_says_so(scenes_of):
     empty = scan(scenes_of([], []), rays=5)
     assert empty.distance.isinf().all()
     assert (empty.hit == -1).all()
@@ -137,13 +104,13 @@ def test_a_ray_that_meets_nothing_says_so():
     assert scan(scenes_of(), rays=5).distance.shape == (0, 5)
 
 
-def test_a_sensor_inside_an_object_measures_zero():
-    measured = scan(scenes_of([("circle", "large", 0.5, 0.95, 0)]), rays=9)
+def test_a_sensor_inside_an_object_measures_zero(scenes_of):
+    measured = scan(scenes_of([("large red circle", 0.5, 0.95)]), rays=9)
     assert measured.distance.max() < 1e-6
 
 
-def test_the_points_are_where_the_rays_end():
-    measured = scan(scenes_of([("circle", "large", 0.3, 0.6, 0)]), rays=65)
+def test_the_points_are_where_the_rays_end(scenes_of):
+    measured = scan(scenes_of([("large red circle", 0.3, 0.6)]), rays=65)
     x, y = (place.double() for place in measured.points())
     there = measured.hit[0] == 0
     assert there.any()
@@ -151,7 +118,7 @@ def test_the_points_are_where_the_rays_end():
     torch.testing.assert_close(radius, torch.full_like(radius, SIZES["large"]), rtol=0, atol=1e-5)
 
 
-def test_a_scan_has_the_same_bits_alone_and_in_any_batch_and_at_any_resolution():
+def test_a_scan_has_the_same_bits_alone_and_in_any_batch_and_at_any_resolution(many):
     scenes = many(300, seed=1)
     measured = scan(scenes, rays=48)
     assert measured.distance.dtype == torch.float32
@@ -164,7 +131,7 @@ def test_a_scan_has_the_same_bits_alone_and_in_any_batch_and_at_any_resolution()
 
 
 @pytest.mark.parametrize("rays", [0, -3, 2.5, True])
-def test_impossible_numbers_of_rays_are_refused(rays):
+def test_impossible_numbers_of_rays_are_refused(rays, scenes_of):
     with pytest.raises(ValueError, match=f"rays must be a whole number, at least 1; got {rays}"):
         scan(scenes_of([]), rays=rays)
 
