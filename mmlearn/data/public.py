@@ -9,7 +9,8 @@
 A data set is an entry of the table ``_DATASETS`` (where it is, which files, their checksums) and a function that reads it.
 The files, their names and the folder are torchvision's, so that a folder made by either serves both.
 
-``coco_captions``, ``fsdd`` and ``kitti`` read what you put into place yourself; without it, they say what to put where.
+``coco_captions``, ``fsdd``, ``kitti`` and ``sms_spam`` read what you put into place yourself; without it, they say what to put
+where.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import torch
 from mmlearn.data.coco import coco_captions
 from mmlearn.data.download import DamagedFile, DownloadError, RemoteFile, cache_folder, download
 from mmlearn.data.driving import kitti
+from mmlearn.data.sms_spam import sms_spam
 from mmlearn.data.splits import ImageSplits, Labelled, hold_out
 from mmlearn.data.spoken_digits import fsdd
 
@@ -33,6 +35,7 @@ __all__ = [
     "fsdd",
     "kitti",
     "mnist",
+    "sms_spam",
     "verify",
 ]
 

@@ -1,6 +1,7 @@
 """Chapter 03, training: first weights, momentum, AdamW repaired, BatchNorm both ways, a sweep of rates, clipping, loss curves."""
 
 import math
+from functools import partial
 
 import torch
 
@@ -164,6 +165,10 @@ momentum_step = Exercise(
             lambda parameter, gradient, velocity, lr, momentum: (parameter - lr * gradient, momentum * velocity + gradient),
             "the velocity is kept, but the step uses the gradient alone",
         ),
+        Mistake(
+            lambda *arguments: _momentum_step(*arguments)[::-1],
+            "both results are right and in the wrong order: return the parameter first, then the velocity",
+        ),
     ],
     hints=[
         "Two lines: first the new velocity from the old one and the gradient, then the new parameter from the new velocity.",
@@ -173,20 +178,22 @@ momentum_step = Exercise(
 )
 
 
-def _adamw(decay_apart=True, right_powers=True, eps_outside=True):
-    """A step of AdamW; with some of the published step's three errors where a flag is False."""
+def _adamw(decay="before", right_powers=True, eps_outside=True):
+    """A step of AdamW, or one with errors. decay: where it goes, "before" the step (right), "after" it, "inside" the gradient, ""."""
 
     def step(parameter, gradient, m, v, t, lr, beta1, beta2, eps, weight_decay):
-        if not decay_apart:
+        if decay == "inside":
             gradient = gradient + weight_decay * parameter
         m = beta1 * m + (1 - beta1) * gradient
         v = beta2 * v + (1 - beta2) * gradient**2
         m_hat = m / (1 - beta1**t)
         v_hat = v / (1 - (beta2 if right_powers else beta1) ** t)
         root = torch.sqrt(v_hat) + eps if eps_outside else torch.sqrt(v_hat + eps)
-        if decay_apart:
-            parameter = parameter - lr * weight_decay * parameter
-        return parameter - lr * m_hat / root, m, v
+        shrink = 1 - lr * weight_decay
+        if decay == "before":
+            parameter = shrink * parameter
+        parameter = parameter - lr * m_hat / root
+        return shrink * parameter if decay == "after" else parameter, m, v
 
     return step
 
@@ -225,6 +232,7 @@ def _adamw_cases(draw):
 _DECAY = "weight decay is still in the gradient, so it is divided by √v̂ too: that is L2 regularisation, not decoupled decay"
 _POWERS = "the bias of `v` is still corrected with the wrong β: it forgets at the pace of β₂"
 _EPS = "ε is still inside the root: √(v̂ + ε) is not √v̂ + ε"
+_NO_DECAY = "In Eq. 3.9 the old parameter is multiplied by $1 - \\eta\\lambda$, beside the step."
 _ADAMW_HUNT = "Run `hunt(repaired_adamw, …)` with one setting changed at a time: the decay, one of the betas, ε."
 
 repaired_adamw = Exercise(
@@ -239,30 +247,49 @@ repaired_adamw = Exercise(
     returns=("parameter", "m", "v"),
     solution=_repaired_adamw_solution,
     mistakes=[
-        Mistake(_adamw(decay_apart=False), f"two errors found, one left: {_DECAY}", "Which setting brings it to light?"),
+        Mistake(_adamw("inside"), f"two errors found, one left: {_DECAY}", "Which setting brings it to light?"),
         Mistake(_adamw(right_powers=False), f"two errors found, one left: {_POWERS}", "It hides wherever β₁ = β₂."),
         Mistake(_adamw(eps_outside=False), f"two errors found, one left: {_EPS}", "It hides wherever gradients are large."),
         Mistake(
-            _adamw(False, False, True), "one error found, ε's; two are left, in the decay and in a bias correction", _ADAMW_HUNT
+            _adamw("inside", False, True),
+            "one error found, ε's; two are left, in the decay and in a bias correction",
+            _ADAMW_HUNT,
         ),
         Mistake(
-            _adamw(False, True, False), "one error found, the bias correction's; two are left, in the decay and in ε", _ADAMW_HUNT
+            _adamw("inside", True, False),
+            "one error found, the bias correction's; two are left, in the decay and in ε",
+            _ADAMW_HUNT,
         ),
         Mistake(
-            _adamw(True, False, False), "one error found, the decay's; two are left, in a bias correction and in ε", _ADAMW_HUNT
+            _adamw("before", False, False),
+            "one error found, the decay's; two are left, in a bias correction and in ε",
+            _ADAMW_HUNT,
         ),
-        Mistake(_adamw(False, False, False), "all three errors are still in it", _ADAMW_HUNT),
+        Mistake(_adamw("inside", False, False), "all three errors are still in it", _ADAMW_HUNT),
         Mistake(
             lambda parameter, gradient, m, v, t, lr, beta1, beta2, eps, weight_decay: _repaired_adamw(
                 parameter, gradient, m, v, t, lr, beta1, beta2, eps, weight_decay / lr
             ),
             "the decay is not multiplied by the learning rate: Eq. 3.9 shrinks by $1 - \\eta\\lambda$",
         ),
+        Mistake(_adamw(""), "two errors found; the decay is gone from the gradient and comes back nowhere", _NO_DECAY),
+        Mistake(
+            _adamw("", False), "the decay is gone from the gradient and comes back nowhere; a bias correction is left", _NO_DECAY
+        ),
+        Mistake(_adamw("", True, False), "the decay is gone from the gradient and comes back nowhere; ε is left", _NO_DECAY),
+        Mistake(
+            _adamw("", False, False), "the decay is gone from the gradient and comes back nowhere; two errors are left", _NO_DECAY
+        ),
+        Mistake(
+            _adamw("after"),
+            "shrink first, then step: the decay belongs to the old parameter",
+            "Here it shrinks the step as well, by $1 - \\eta\\lambda$.",
+        ),
     ],
     hints=[
         "Run `hunt` with one changed setting at a time: `weight_decay=0.1`, then `betas=(0.9, 0.999)`, then `eps=0.01`. Each brings out exactly one error.",
         "The decay: where does $\\lambda\\theta$ go in Eq. 3.9, and what is it divided by? The betas: which of the two running means forgets at which pace?",
-        "`g` stays as it is; `v_hat = v / (1 - beta2**t)`; the parameter loses `lr * weight_decay * parameter` and then `lr * m_hat / (torch.sqrt(v_hat) + eps)`.",
+        "`g = gradient`, without the decay; `v_hat = v / (1 - beta2**t)`; the parameter loses `lr * weight_decay * parameter` and then `lr * m_hat / (torch.sqrt(v_hat) + eps)`.",
     ],
     afterword="The first of the three is what `torch.optim.Adam(weight_decay=…)` does to this day, by design: it is an L2 term. `AdamW` is the decay.",
 )
@@ -285,23 +312,35 @@ def _norm_cases(draw):
     def spread(N, C):
         return draw.normal(N, C) + torch.arange(N, dtype=torch.float64)[:, None]
 
-    yield Case(draw.integers(3, 1), draw.distinct(3, 1), draw.integers(1, low=1), eps=1e-5)
+    def column(*numbers):
+        return torch.tensor(numbers, dtype=torch.float64)[:, None]
+
+    two = torch.tensor([2.0], dtype=torch.float64)
+    yield Case(column(3, 0, 0), column(0, 1, 2), two, eps=1 / 3, label="σ² + ε is 1")
     yield Case(draw.integers(4, 1), draw.distinct(4, 1), torch.ones(1, dtype=torch.float64))
     yield Case(draw.integers(4, 3), spread(4, 3), draw.integers(3, low=1, high=4))
     yield Case(draw.integers(5, 2), spread(5, 2), draw.integers(2, low=2, high=4), eps=0.5, label="a large ε")
     yield Case(draw.normal(8, 4), spread(8, 4), draw.normal(4))
 
 
-def _norm_variant(inner, gamma=True, with_eps=True, correction=0, dweight=None):
-    """A backward pass of BatchNorm with other terms: inner(dY, x̂) in place of dY − mean(dY) − x̂·mean(dY ⊙ x̂)."""
+def _norm_variant(inner, gamma=True, eps_in="root", correction=0, dweight=None, add_up=(torch.sum, torch.sum)):
+    """A backward pass of BatchNorm with other terms: inner(dY, x̂) in place of dY − mean(dY) − x̂·mean(dY ⊙ x̂).
+
+    eps_in: "root", "sum" (outside the root) or "" (nowhere)   add_up: over the batch, for γ and for the shift
+    """
 
     def backward(grad_output, x, weight, eps=1e-5):
-        sigma = torch.sqrt(x.var(0, correction=correction) + (eps if with_eps else 0.0))
+        sigma = torch.sqrt(x.var(0, correction=correction) + (eps if eps_in == "root" else 0.0)) + (
+            eps if eps_in == "sum" else 0.0
+        )
         normalised = (x - x.mean(0)) / sigma
-        grad_weight = (grad_output * (normalised if dweight is None else dweight(x, normalised))).sum(0)
-        return (weight if gamma else 1) / sigma * inner(grad_output, normalised), grad_weight, grad_output.sum(0)
+        grad_weight = add_up[0](grad_output * (normalised if dweight is None else dweight(x, normalised)), 0)
+        return (weight if gamma else 1) / sigma * inner(grad_output, normalised), grad_weight, add_up[1](grad_output, 0)
 
     return backward
+
+
+_SUM = "If the loss is a mean over the batch, the division is in `grad_output` already."
 
 
 def _whole(grad, normalised):
@@ -332,7 +371,7 @@ batch_norm_backward = Exercise(
         ),
         Mistake(
             _norm_variant(lambda grad, normalised: grad - normalised * (grad * normalised).mean(0)),
-            "the path through the mean is missing: the term mean(dY)",
+            "the path through the mean is missing: the term $\\frac{1}{n}\\sum_i g_i$, the mean of `grad_output`",
         ),
         Mistake(
             _norm_variant(lambda grad, normalised: grad - grad.sum(0) - normalised * (grad * normalised).sum(0)),
@@ -343,7 +382,23 @@ batch_norm_backward = Exercise(
             _norm_variant(_whole, correction=1),
             "the variance is divided by N − 1: a batch is normalised with the variance divided by N, `correction=0`",
         ),
-        Mistake(_norm_variant(_whole, with_eps=False), "ε is missing: σ is the root of the variance plus ε"),
+        Mistake(_norm_variant(_whole, eps_in=""), "ε is missing: $s$ is the root of the variance plus ε"),
+        Mistake(_norm_variant(_whole, eps_in="sum"), "ε is outside the root: $s = \\sqrt{\\sigma^2 + \\varepsilon}$"),
+        Mistake(
+            _norm_variant(_whole, add_up=(torch.mean, torch.mean)),
+            "the gradients by γ and by the shift are divided by N: each is a sum, not a mean",
+            _SUM,
+        ),
+        Mistake(
+            _norm_variant(_whole, add_up=(torch.mean, torch.sum)),
+            "the gradient by γ is divided by N: it is a sum, not a mean",
+            _SUM,
+        ),
+        Mistake(
+            _norm_variant(_whole, add_up=(torch.sum, torch.mean)),
+            "the gradient by the shift is divided by N: it is a sum, not a mean",
+            _SUM,
+        ),
         Mistake(
             _norm_variant(_whole, dweight=lambda x, normalised: x),
             "the gradient by γ multiplies with $x$; γ multiplies $\\hat x$ in the forward pass",
@@ -354,9 +409,9 @@ batch_norm_backward = Exercise(
         ),
     ],
     hints=[
-        "Begin with what the forward pass computes: `sigma = torch.sqrt(x.var(0, correction=0) + eps)` and the normalised `(x - x.mean(0)) / sigma`.",
-        "The two parameters' gradients are sums over the batch: dY times the normalised x for γ, dY alone for the shift.",
-        "dx is `weight / sigma` times (dY minus its mean over the batch, minus the normalised x times the mean of dY·x̂). All means are over axis 0.",
+        "Begin with what the forward pass computes: `s = torch.sqrt(x.var(0, correction=0) + eps)` and the normalised `(x - x.mean(0)) / s`.",
+        "The two parameters' gradients are sums over the batch: of `grad_output` times the normalised x for γ, of `grad_output` alone for the shift.",
+        "dx is `weight / s` times (`grad_output`, minus its mean over the batch, minus the normalised x times the mean of `grad_output` · x̂). All means are over axis 0.",
     ],
     afterword="Add dx up over the batch, and dx·x̂: both sums are zero (the second up to ε). BatchNorm throws the batch's mean and size away, so no gradient can ask for them.",
 )
@@ -392,7 +447,7 @@ def _running_cases(draw):
 
 
 def _running_variant(
-    training_with="batch", evaluation_with="running", update=True, correction=1, swapped=False, moves_in_eval=False
+    training_with="batch", evaluation_with="running", update=True, correction=1, swapped=False, moves_in_eval=False, of_output=0
 ):
     def step(x, running_mean, running_var, training, momentum=0.1, eps=1e-5):
         own = momentum if not swapped else 1 - momentum
@@ -403,7 +458,7 @@ def _running_variant(
                 (1 - own) * running_var + own * x.var(0, correction=correction),
             )
         which = training_with if training else evaluation_with
-        mean, var = (x.mean(0), x.var(0, correction=0)) if which == "batch" else (running_mean, running_var)
+        mean, var = (x.mean(0), x.var(0, correction=of_output)) if which == "batch" else (running_mean, running_var)
         return (x - mean) / torch.sqrt(var + eps), *renewed
 
     return step
@@ -444,13 +499,22 @@ batch_norm_step = Exercise(
             _running_variant(moves_in_eval=True), "evaluation moves the running estimates: the test set leaks into the model"
         ),
         Mistake(_running_variant(update=False), "the running estimates never move: evaluation would use what they started from"),
+        Mistake(
+            _running_variant(of_output=1),
+            "the output is divided by the wrong root: a batch is normalised with its variance divided by N, `correction=0`",
+            "N − 1 is for the running estimate alone. Torch's `x.var(0)` divides by N − 1 unless you say `correction=0`.",
+        ),
+        Mistake(
+            _running_variant(of_output=1, correction=0),
+            "the two variances are exchanged: divided by N for the output, by N − 1 for the running estimate",
+        ),
     ],
     hints=[
         "Two modes. Evaluation uses the running estimates and leaves them alone. Training uses the batch's own mean and variance, and lets the running ones follow.",
         "`(1 - momentum) * running + momentum * new`: torch's momentum is the share of the new batch.",
         "The batch is normalised with `x.var(0, correction=0)`; what goes into the running variance is `x.var(0, correction=1)`.",
     ],
-    afterword="In a model, `.train()` and `.eval()` choose the mode. Forgetting `.eval()` raises no error: the numbers are only a little wrong, until somebody predicts for one example.",
+    afterword="In a model, `.train()` and `.eval()` choose the mode. Forgetting `.eval()` raises no error as long as a batch has two examples. What it does to the numbers is the next experiment.",
 )
 
 
@@ -481,21 +545,51 @@ def _sweep_variant(rate=lambda i, low, high, steps: low * (high / low) ** (i / (
     return sweep
 
 
+def _cut_afterwards(take_step, low, high, steps):
+    """Right lists, from too many calls: every rate is tried, and what came after the explosion is thrown away."""
+    rates = [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]
+    losses = [take_step(rate) for rate in rates]
+    used = _until_exploded(losses)
+    return rates[:used], losses[:used]
+
+
+def _until_exploded(losses):
+    """How many losses there are up to the first that is more than twice the first one, or not a number; all, if there is none."""
+    return next((n for n, loss in enumerate(losses, 1) if not loss <= 2 * losses[0]), len(losses))
+
+
 def _sweep_cases(draw):
-    yield Case([4.0, 3.0, 2.0], 0.01, 1.0, 3, label="nothing diverges")
-    yield Case([2.0, 1.0, 0.25, 0.75, 0.5], 1e-4, 1.0, 5, label="a lucky batch in between")
-    yield Case([2.0, 1.5, 1.0, 3.5, 4.5, 9.0, 9.0], 1e-3, 1.0, 7, label="comes back up")
-    yield Case([3.0, 2.0, 2.5, math.nan, 1.0], 1e-2, 100.0, 5, label="not a number")
-    yield Case([3.0, 1.0, 2.0, math.inf, math.nan, 1.0], 1e-3, 10.0, 6, label="infinite")
-    yield Case([2.3, 2.2, 1.9, 1.4, 1.1, 1.5, 2.9, 4.7, 9.0, 400.0], 1e-5, 10.0, 10)
+    def case(losses, low, high, label=""):
+        tells = f"take_step returns {', '.join(f'{loss:g}' for loss in losses)} in turn"
+        return Case(partial(iter, losses), low, high, len(losses), label=f"{label}: {tells}" if label else tells)
+
+    yield case([4.0, 3.0, 2.0], 0.01, 1.0, label="nothing diverges")
+    yield case([2.0, 1.0, 0.25, 0.75, 0.5], 1e-4, 1.0, label="a lucky batch in between")
+    yield case([2.0, 1.5, 1.0, 3.5, 4.5, 9.0, 9.0], 1e-3, 1.0, label="comes back up")
+    yield case([3.0, 2.0, 2.5, math.nan, 1.0], 1e-2, 100.0, label="not a number")
+    yield case([3.0, 1.0, 2.0, math.inf, math.nan, 1.0], 1e-3, 10.0, label="infinite")
+    yield case([2.3, 2.2, 1.9, 1.4, 1.1, 1.5, 2.9, 4.7, 9.0, 400.0], 1e-5, 10.0)
 
 
-def _replayed(sweep, losses, low, high, steps):
-    """Call a sweep with steps whose losses are known."""
-    tape = iter([*losses, *[losses[-1]] * 1000])
-    found = sweep(lambda rate: next(tape), low, high, steps)
-    pair = isinstance(found, (tuple, list)) and len(found) == 2 and all(hasattr(part, "__len__") for part in found)
-    return tuple(list(part) for part in found) if pair else found
+def _replayed(sweep, take_step, low, high, steps):
+    """Call a sweep with steps whose losses are known, and count the calls. take_step: () → an iterator of the losses.
+
+    The two lists come back as tensors: a message then shows them where their lengths differ.
+    """
+    losses, rates = list(take_step()), []
+
+    def step(rate):
+        rates.append(rate)
+        return losses[min(len(rates), len(losses)) - 1]
+
+    found = sweep(step, low, high, steps)
+    if not (isinstance(found, (tuple, list)) and len(found) == 2 and all(hasattr(part, "__len__") for part in found)):
+        return found
+    enough = _until_exploded(losses)
+    if len(rates) > enough and max(map(len, found)) <= enough:
+        before = f"the loss had exploded at call {enough}" if enough < steps else f"there are {steps} rates"
+        raise RuntimeError(f"`take_step` was called {len(rates)} times; {before}")
+    return tuple(torch.tensor([float(value) for value in part], dtype=torch.float64) for part in found)
 
 
 learning_rate_sweep = Exercise(
@@ -509,6 +603,7 @@ learning_rate_sweep = Exercise(
     call=_replayed,
     returns=("rates", "losses"),
     float32=False,
+    tolerance=1e-6,
     solution=_sweep,
     mistakes=[
         Mistake(
@@ -536,6 +631,10 @@ learning_rate_sweep = Exercise(
         Mistake(
             _sweep_variant(stop=lambda losses: len(losses) > 1 and not losses[-1] <= 2 * losses[-2]),
             "compared with the loss before: a steady rise would never stop it; compare with the first",
+        ),
+        Mistake(
+            _cut_afterwards,
+            "the lists are right, but `take_step` was called on after the loss had exploded: every call trains the network. Stop there",
         ),
     ],
     hints=[
@@ -566,6 +665,18 @@ def _clip_cases(draw):
     yield Case([draw.normal(4, 3), draw.normal(3), 50 * draw.normal(2, 2)], 0.5)
 
 
+def _clip_call(answer, gradients, max_norm):
+    """Call an answer, whose norm may be a plain number.
+
+    The results come in a list, not a tuple, of which a message would say that `gradients` is right when one tensor of it is not.
+    """
+    found = answer(gradients, max_norm)
+    if not (isinstance(found, (tuple, list)) and len(found) == 2):
+        return found
+    shortened, norm = found
+    return [shortened, torch.tensor(norm, dtype=gradients[0].dtype) if isinstance(norm, float) else norm]
+
+
 def _clipped(gradients, max_norm, norm, factor=lambda limit, norm: min(1.0, limit / (norm + 1e-6))):
     return [gradient * factor(max_norm, norm.item()) for gradient in gradients], norm
 
@@ -583,6 +694,7 @@ clip_by_norm = Exercise(
     equation="Eq. 3.12",
     oracle=_clip_by_norm,
     cases=_clip_cases,
+    call=_clip_call,
     returns=("gradients", "norm"),
     tolerance=1e-5,
     noise=1e-9,
@@ -604,6 +716,12 @@ clip_by_norm = Exercise(
                 gradients, max_norm, _clip_by_norm(gradients, 1.0)[1], lambda limit, norm: limit / (norm + 1e-6)
             ),
             "short gradients are made longer: the factor is never more than 1",
+        ),
+        Mistake(
+            lambda gradients, max_norm: _clipped(
+                gradients, max_norm, _clip_by_norm(gradients, 1.0)[1], lambda limit, norm: max(1.0, limit / (norm + 1e-6))
+            ),
+            "the larger of the two factors is taken: long gradients stay long and short ones grow; take the smaller",
         ),
         Mistake(
             lambda gradients, max_norm: _clipped(gradients, max_norm, sum(gradient.norm() for gradient in gradients)),
@@ -644,6 +762,26 @@ def _swapped(one, other):
     return answer
 
 
+def _read_causes(answer):
+    """Six whole numbers as a list, from a list, tuple or tensor, or from {"A": …}."""
+    if isinstance(answer, dict) and sorted(map(str, answer)) == sorted(ANSWERS):
+        answer = [answer[letter] for letter in sorted(ANSWERS)]
+    answer = answer.tolist() if hasattr(answer, "tolist") else answer
+    if not isinstance(answer, (list, tuple)) or len(answer) != len(ANSWERS):
+        raise ValueError("give a list of six numbers, the causes of A, B, C, D, E and F")
+    causes = [cause for cause in answer if isinstance(cause, (int, float)) and cause in range(1, len(CAUSES) + 1)]
+    if len(causes) < len(ANSWERS):
+        raise ValueError("give a list of six numbers, each the number of a cause, from 1 to 6")
+    if twice := sorted({int(cause) for cause in causes if causes.count(cause) > 1}):
+        raise ValueError(f"each cause occurs once; {', '.join(map(str, twice))} occurs more than once")
+    return list(map(int, causes))
+
+
+def _wrong_letters(answer):
+    wrong = [letter for letter, cause in zip(sorted(ANSWERS), answer, strict=True) if cause != ANSWERS[letter]]
+    return f"wrong at {', '.join(wrong)}" if wrong else None
+
+
 causes = ValueExercise(
     chapter="03",
     name="causes",
@@ -651,6 +789,8 @@ causes = ValueExercise(
     minutes=15,
     difficulty=2,
     oracle=[ANSWERS[letter] for letter in sorted(ANSWERS)],
+    read=_read_causes,
+    accepts=_wrong_letters,
     mistakes=[
         Mistake(
             _swapped("A", "E"),

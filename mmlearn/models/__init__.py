@@ -1,7 +1,7 @@
 """Networks that take their functional namespace as an argument: ``LeNet(F=mmlearn.ops)`` runs on the course's own equations.
 
 Pictures      MLP, LeNet, VGG, ResNet (CIFAR-style), ResNet18, ViT
-Text          TextRNN, TextTransformer, LanguageModel; BPE cuts words into pieces
+Text          TextRNN, TextTransformer, LanguageModel; SkipGram; BPE cuts words into pieces
 Parts         BasicBlock, EncoderBlock, DecoderBlock, Encoder, MultiHeadAttention, Normalise; patchify, unpatchify
 Codes         DenseAutoencoder, ConvAutoencoder, DenoisingAutoencoder, SparseAutoencoder, VAE, JointVAE, product_of_experts
 
@@ -17,6 +17,7 @@ from mmlearn.models.mlp import MLP
 from mmlearn.models.normalise import Normalise
 from mmlearn.models.recurrent import TextRNN
 from mmlearn.models.resnet import BasicBlock, ResNet, ResNet18
+from mmlearn.models.skip_gram import SkipGram
 from mmlearn.models.text_transformer import TextTransformer
 from mmlearn.models.transformer import DecoderBlock, Encoder, EncoderBlock, MultiHeadAttention
 from mmlearn.models.vae import VAE
@@ -42,6 +43,7 @@ __all__ = [
     "Normalise",
     "ResNet",
     "ResNet18",
+    "SkipGram",
     "SparseAutoencoder",
     "TextRNN",
     "TextTransformer",

@@ -48,7 +48,10 @@ class DenseAutoencoder(nn.Module):
         return self.decode(self.encode(x)).view(x.shape)
 
     def encode(self, x):
-        """x (N, …) → z (N, code)"""
+        """z = σ(W_z·x + b_z), one layer of it for each size of ``hidden`` and one for the code — Eq. 11.1.
+
+        x (N, …) → z (N, code)
+        """
         require(x.ndim >= 2 and math.prod(x.shape[1:]) == self.inputs, "x", f"shape {tuple(x.shape)}", f"(N, {self.inputs})")
         z = x.flatten(1)  # (N, inputs)
         for layer in self.encoder:
@@ -56,7 +59,10 @@ class DenseAutoencoder(nn.Module):
         return z
 
     def decode(self, z):
-        """z (N, code) → x̂ (N, inputs)"""
+        """x̂ = σ(W_x̂·z + b_x̂), the same sizes the other way round — Eq. 11.2.
+
+        z (N, code) → x̂ (N, inputs)
+        """
         require(z.ndim == 2 and z.shape[1] == self.code, "z", f"shape {tuple(z.shape)}", f"(N, {self.code})")
         *hidden, last = self.decoder
         for layer in hidden:
@@ -151,8 +157,23 @@ class SparseAutoencoder(nn.Module):
         return sparsity_penalty(z, self.sparsity)
 
 
+def reconstruction_loss(output, target):
+    """L = 1/N Σₙ‖x̂ₙ − xₙ‖², a sum over the numbers of an example and a mean over examples — Eq. 11.3.
+
+    output x̂, target x: (N, …) of one shape   returns: ()
+
+    >>> reconstruction_loss(torch.zeros(2, 3), torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.0, 1.0]]))
+    tensor(3.)
+    """
+    expected = f"target's shape {tuple(target.shape)}: broadcasting would hide a mistake"
+    require(output.shape == target.shape, "output", f"shape {tuple(output.shape)}", expected)
+    return (output - target).square().flatten(1).sum(1).mean()
+
+
 def sparsity_penalty(z, sparsity=0.05):
-    """Σ_j KL(ρ‖ρ̂_j) in nats, with ρ̂_j the mean of the code's number j over the batch (Ng 2011, lecture notes).
+    """Σ_j KL(ρ‖ρ̂_j) = Σ_j ρ·log(ρ/ρ̂_j) + (1 − ρ)·log((1 − ρ)/(1 − ρ̂_j)) in nats — Eq. 11.10 (Ng 2011, lecture notes).
+
+    ρ̂_j is the mean of the code's number j over the batch.
 
     z: (N, code) in [0, 1]   sparsity: ρ, what each number of the code shall be on average   returns: ()
 
@@ -164,6 +185,19 @@ def sparsity_penalty(z, sparsity=0.05):
     require(bool(((z >= 0) & (z <= 1)).all()), "z", f"{z.min():g} to {z.max():g}", expected)
     used = z.mean(0).clamp(1e-6, 1 - 1e-6)  # (code,); log 0 for a number that is never used
     return (sparsity * torch.log(sparsity / used) + (1 - sparsity) * torch.log((1 - sparsity) / (1 - used))).sum()
+
+
+def sparsity_gradient(z, sparsity=0.05):
+    """∂/∂z_nj Σ KL(ρ‖ρ̂_j) = 1/N·(−ρ/ρ̂_j + (1 − ρ)/(1 − ρ̂_j)), the same for every example of the batch — Eq. 11.11.
+
+    z: (N, code) in [0, 1]   sparsity: ρ   returns: (N, code)
+
+    >>> sparsity_gradient(torch.full((2, 1), 0.5), sparsity=0.25).tolist()  # ½·(−½ + 3/2)
+    [[0.5], [0.5]]
+    """
+    _check_sparsity(sparsity)
+    used = z.mean(0).clamp(1e-6, 1 - 1e-6)  # (code,)
+    return ((1 - sparsity) / (1 - used) - sparsity / used).expand_as(z) / len(z)
 
 
 def corrupt(x, std=0.0, dropped=0.0, generator=None):

@@ -19,7 +19,7 @@ END_OF_WORD = "</w>"  # a piece of its own at first, so that est</w> at the end 
 
 
 def learn_merges(counts, merges):
-    """Join the most frequent pair of neighbouring pieces everywhere, again and again (algorithm 1 of the paper).
+    """Join the most frequent pair, (a, b)* = argmax Σ_w f(w)·n_ab(w), again and again — Eq. 9.14 (Sennrich, Haddow & Birch 2016).
 
     counts: {word: how often it occurs}   merges: how many pairs to join, at most   returns: list of pairs, in order
     Of two pairs that are equally frequent, that one comes first whose pieces are older: the characters, in the order of their

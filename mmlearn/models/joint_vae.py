@@ -25,11 +25,12 @@ class JointElbo(NamedTuple):
 
     @property
     def elbo(self):
+        """E[log p(image|z) + log p(caption|z)] − KL(q‖p), the mean taken at one draw of z — Eq. 12.16 (Wu & Goodman 2018)."""
         return self.image + self.text - self.kl
 
 
 def product_of_experts(means, log_vars, present=None):
-    """N(μ, σ²) ∝ N(0, 1) · ∏_m N(μ_m, σ_m²): 1/σ² = 1 + Σ 1/σ_m²,  μ = σ² Σ μ_m/σ_m² (Hinton 2002; Wu & Goodman 2018).
+    """N(μ, σ²) ∝ N(0, 1) · ∏_m N(μ_m, σ_m²): 1/σ² = 1 + Σ 1/σ_m², μ = σ² Σ μ_m/σ_m² — Eq. 12.15 (Hinton 2002; Wu & Goodman 2018).
 
     The expert N(0, 1) is the prior: where no other is present, the product is the prior.
     means, log_vars: (M, N, D) of M experts   present: (M, N) bool, False where an expert has nothing to say; None: all are
@@ -64,7 +65,10 @@ class CaptionEncoder(nn.Module):
 
     def forward(self, ids, mask):
         x = self.F.embedding(ids, self.words.weight)  # (N, T, D)
-        _, last = run_recurrence(self.recurrence, self.layer, x, lengths_of(mask))  # (2, N, hidden)
+        if self.recurrence is None and mask.all():  # nothing to pack away
+            _, last = self.layer(x)  # (2, N, hidden)
+        else:
+            _, last = run_recurrence(self.recurrence, self.layer, x, lengths_of(mask))  # (2, N, hidden)
         return torch.cat(list(last), 1)  # (N, 2·hidden)
 
 
@@ -96,8 +100,11 @@ class CaptionDecoder(nn.Module):
             ids = ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.forget, SPECIAL.index(UNKNOWN))
         words = self.F.embedding(ids, self.words.weight)  # (N, T, D)
         x = torch.cat([words, z[:, None].expand(-1, ids.shape[1], -1)], 2)  # (N, T, D + code)
-        lengths = torch.full((len(ids),), ids.shape[1], device=ids.device)
-        x, state = run_recurrence(self.recurrence, self.layer, x, lengths, state)  # (N, T, hidden)
+        if self.recurrence is None:
+            x, state = self.layer(x, state)  # (N, T, hidden); padding behind a caption is read, and its answers are not counted
+        else:
+            lengths = torch.full((len(ids),), ids.shape[1], device=ids.device)
+            x, state = run_recurrence(self.recurrence, self.layer, x, lengths, state)  # (N, T, hidden)
         return self.F.linear(x, self.fc.weight, self.fc.bias), state  # (N, T, V)
 
 
@@ -168,17 +175,33 @@ class JointVAE(nn.Module):
             text = self._caption_log_likelihood(z, ids, mask).where(present[-1], 0)
         return JointElbo(image, text, gaussian_kl(*posterior))
 
-    def loss(self, images, ids, mask=None, present=None, beta=1.0, text_weight=1.0):
-        """−[ELBO(image, caption) + ELBO(image) + ELBO(caption)], averaged over the examples: (), to be minimised.
+    def loss(self, images, ids, mask=None, present=None, beta=1.0, text_weight=1.0, cross=0.0, noise=None):
+        """Σ_A (β·KL(q_A‖p) − E_A[log p(what A saw|z) + γ·log p(the rest|z)]) — Eq. 12.17 (Wu & Goodman 2018).
 
-        The last two train each expert to do without the other one (Wu & Goodman 2018). beta: weight of each kl
-        text_weight: of the caption's likelihood, whose few words weigh little beside thousands of pixels
+        A: image and caption, the image alone, the caption alone. q_A is the product of the experts in A and the prior, E_A the
+        mean over its draws, here one; the loss is the mean over the examples, (). With γ = 0 each term bounds the
+        log-probability of what A saw. With γ = 1 each bounds that of image and caption together, since any q may be used for
+        that, also one that saw half of it (Sutter, Daunhawer & Vogt 2021).
+
+        beta: weight of each kl   text_weight: of the caption's likelihood, whose few words weigh little beside hundreds of pixels
+        cross: γ ≥ 0. An example that lacks a modality counts for the other one alone   noise: (3, N, D), or None to draw it
         """
-        given = [(images, ids, mask), (images, None, None), (None, ids, mask)]
-        if present is not None:
-            image, text = torch.tensor([[[True], [False]], [[False], [True]]], device=present.device)  # (2, 1) each
-            given = [(images, ids, mask, rows) for rows in (present, present & image, present & text)]
-        return sum((beta * e.kl - e.image - text_weight * e.text).mean() for e in (self(*one) for one in given))
+        images, ids, mask, present = self._given(images, ids, mask, present)
+        require(len(present) == 2, "loss", "one modality alone", "images and ids; for one alone minimise −model(images).elbo")
+        require(cross >= 0, "cross", cross, "a number ≥ 0")
+        asked = torch.tensor([[True, True], [True, False], [False, True]], device=present.device)  # (A, M): 3 ways to ask 2
+        seen = asked[:, :, None] & present  # (A, M, N)
+        means, log_vars = (each.repeat(1, 3, 1) for each in self._experts(images, ids, mask))  # (M, 3N, D)
+        posterior = product_of_experts(means, log_vars, seen.transpose(0, 1).flatten(1))  # (3N, D)
+        z = posterior.sample(None if noise is None else noise.flatten(0, 1)).unflatten(0, (3, -1))  # (A, N, D)
+        weight = torch.where(seen, 1.0, cross * present.all(0)).to(z.dtype)  # (A, M, N)
+        by_image, by_text = (asked | (cross > 0)).T  # (A,): those whose code is to explain it
+        R, Q = int(by_image.sum()), int(by_text.sum())
+        decoded = self.image_decoder(z[by_image].flatten(0, 1))  # (R·N, C, S, S)
+        image = log_likelihood(self.F, decoded, images.repeat(R, 1, 1, 1), self.likelihood, self.std)  # (R·N,)
+        text = self._caption_log_likelihood(z[by_text].flatten(0, 1), ids.repeat(Q, 1), mask.repeat(Q, 1))  # (Q·N,)
+        explained = (weight[by_image, 0].flatten() * image).sum() + text_weight * (weight[by_text, 1].flatten() * text).sum()
+        return (beta * gaussian_kl(*posterior).sum() - explained) / len(ids)
 
     def images_from(self, ids, mask=None, noise=None):
         """Images of captions: (N, T) → (N, C, S, S), of the mean code, or with ``noise`` (N, D) of a draw."""
@@ -219,13 +242,16 @@ class JointVAE(nn.Module):
         return -each.unflatten(0, (len(ids), -1)).where(mask[:, 1:], 0).sum(1)  # (N,)
 
     def _encode(self, images, ids, mask, present):
+        return product_of_experts(*self._experts(images, ids, mask), present)
+
+    def _experts(self, images, ids, mask):
+        """(means, log_vars) of those that are given, the image's first: (M, N, D) each."""
         experts = []
         if images is not None:
             experts.append(to_gaussian(self.F, self.image_fc, self.image_encoder(images)))
         if ids is not None:
             experts.append(to_gaussian(self.F, self.text_fc, self.text_encoder(ids, mask)))
-        means, log_vars = (torch.stack(each) for each in zip(*experts, strict=True))  # (M, N, D)
-        return product_of_experts(means, log_vars, present)
+        return tuple(torch.stack(each) for each in zip(*experts, strict=True))  # (M, N, D)
 
     def _given(self, images, ids, mask, present):
         """The arguments, checked: a mask wherever there are ids, present (M, N) for those M that are given, missing images 0."""

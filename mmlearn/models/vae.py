@@ -36,10 +36,14 @@ class Elbo(NamedTuple):
 
     @property
     def elbo(self):
+        """E[log p(x|z)] − KL(q(z|x)‖p(z)), the mean taken at one draw of z — Eq. 12.4 (Kingma & Welling 2014)."""
         return self.log_likelihood - self.kl
 
     def loss(self, beta=1.0):
-        """−log_likelihood + β·kl, averaged over the examples: (). With β = 1 it is the negative ELBO; nats for each example."""
+        """−E[log p(x|z)] + β·KL(q(z|x)‖p(z)), averaged over the examples: () — Eq. 12.12 (Higgins et al. 2017).
+
+        With β = 1 it is the negative ELBO, in nats for each example.
+        """
         return (beta * self.kl - self.log_likelihood).mean()
 
 
@@ -112,6 +116,22 @@ class VAE(nn.Module):
         decoded = self.decoder(posterior.sample(noise))  # (N, C, S, S)
         return Elbo(log_likelihood(self.F, decoded, images, self.likelihood, self.std), gaussian_kl(*posterior))
 
+    def log_weights(self, images, draws=1):
+        """log w = log p(x|z) + log p(z) − log q(z|x) at draws of z from q(z|x): (N, C, S, S) → (N, draws), in nats.
+
+        The mean of log w is the ELBO, and the logarithm of the mean of w tends to log p(x): see
+        ``mmlearn.ops.evidence.importance_weighted_bound``.
+        """
+        check_whole(draws, "draws")
+        posterior, weights = self.encode(images), []
+        for _ in range(draws):
+            noise = torch.randn_like(posterior.mean)
+            z = posterior.sample(noise)
+            given_z = log_likelihood(self.F, self.decoder(z), images, self.likelihood, self.std)  # (N,)
+            of_z = (noise.square() - z.square() + posterior.log_var).sum(1) / 2  # log p(z) − log q(z|x): log 2π cancels
+            weights.append(given_z + of_z)
+        return torch.stack(weights, 1)  # (N, draws)
+
     def reconstruct(self, images):
         """Through the mean of q(z|x), without a draw: (N, C, S, S) → (N, C, S, S)."""
         return self.decode(self.encode(images).mean)
@@ -125,6 +145,18 @@ class VAE(nn.Module):
         require(z.shape == (self.code,), "z", f"shape {tuple(z.shape)}", f"({self.code},): one code, such as encode(x).mean[0]")
         codes = traversals(z, values)  # (D, M, D)
         return self.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
+
+
+def active_units(means, threshold=0.01):
+    """Which numbers of the code speak of the picture: those whose posterior mean varies (Burda, Grosse & Salakhutdinov 2016).
+
+    means: μ(x) of many examples (N, D), N ≥ 2   threshold: of the variance over the examples   returns: (D,) bool
+
+    >>> active_units(torch.tensor([[0.0, 1.0], [0.01, -1.0]])).tolist()
+    [False, True]
+    """
+    require(means.ndim == 2 and len(means) >= 2, "means", f"shape {tuple(means.shape)}", "(N, D) with N ≥ 2 examples")
+    return means.var(0) > threshold
 
 
 def traversals(z, values):

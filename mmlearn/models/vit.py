@@ -9,7 +9,9 @@ from mmlearn.ops.arguments import check_whole, require
 
 
 def patchify(images, patch):
-    """Cut images into square patches, row by row: (N, C, H, W) → (N, T, C·patch·patch), T = H/patch · W/patch.
+    """z[n, g·r + q, (c, u, v)] = x[n, c, p·r + u, p·q + v], g = W/p patches in a row — Eq. 10.13 (Dosovitskiy et al. 2021).
+
+    Cuts images into square patches, row by row: (N, C, H, W) → (N, T, C·patch·patch), T = H/patch · W/patch.
 
     Within a patch the order is that of a convolution's weight: channel, row, column. Raises ValueError where sides do not divide.
 

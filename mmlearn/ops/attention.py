@@ -74,7 +74,9 @@ def mix(weights, value):
 
 
 def attention_weights(query, key, attn_mask=None, is_causal=False, scale=None):
-    """softmax(QKᵀ/√E): how much of each value every query takes. Rows sum to one, but those that may attend to nothing are zero.
+    """p_ij = m_ij e^(s_ij) / Σ_k m_ik e^(s_ik), with s = QKᵀ/√E and m_ij = 1 where i may attend to j, else 0 — Eq. 10.6.
+
+    How much of each value every query takes: rows sum to one, but those that may attend to nothing are zero.
 
     query: (…, L, E)   key: (…, S, E)   the rest: as in scaled_dot_product_attention   returns: (…, L, S)
 
@@ -97,9 +99,10 @@ def scaled_dot_product_attention_backward(
     scale=None,
     enable_gqa=False,
 ):
-    """dV = Pᵀ·dO,  dP = dO·Vᵀ,  dS = P ⊙ (dP − rowsum(dP ⊙ P)),  dQ = s·dS·K,  dK = s·dSᵀ·Q, with the weights P and the scale s.
+    """dV = Pᵀ·dO,  dP = dO·Vᵀ,  dS = P ⊙ (dP − rowsum(dP ⊙ P)),  dQ = s·dS·K,  dK = s·dSᵀ·Q — Eq. 10.5.
 
-    dS is the Jacobian of the softmax, diag(p) − p pᵀ, applied to each row of dP; a float mask, added to the scores, receives dS.
+    P are the weights and s is the scale. dS is the Jacobian of the softmax, diag(p) − p pᵀ, applied to each row of dP; a float
+    mask, added to the scores, receives dS.
     grad_output: dO (…, L, V)   the rest: as given to scaled_dot_product_attention, without dropout, whose draw nobody here knows
     returns: AttentionGradients(query, key, value, attn_mask)
     """
@@ -124,7 +127,9 @@ def scaled_dot_product_attention(
     scale=None,
     enable_gqa=False,
 ):
-    """softmax(QKᵀ/√E) V (Vaswani et al. 2017). A drop-in for torch.nn.functional.scaled_dot_product_attention.
+    """softmax(QKᵀ/√E) V — Eq. 10.1 (Vaswani et al. 2017).
+
+    A drop-in for torch.nn.functional.scaled_dot_product_attention.
 
     query: (…, L, E)   key: (…, S, E)   value: (…, S, V)   the leading axes broadcast
     attn_mask: broadcasts to (…, L, S); bool, True = may attend, or floats that are added to the scores

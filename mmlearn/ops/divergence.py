@@ -186,9 +186,10 @@ def _compared(mean, log_var, prior_mean, prior_log_var):
 
 @differentiated_by(gaussian_kl_backward)
 def gaussian_kl(mean, log_var, prior_mean=None, prior_log_var=None):
-    """KL(N(μ, σ²)‖N(m, s²)) = ½ Σ_d [σ²/s² − 1 − log(σ²/s²) + (μ − m)²/s²], the sum over the last axis (Kingma and Welling 2014).
+    """KL(N(μ, σ²)‖N(m, s²)) = ½ Σ_d [σ²/s² − 1 − log(σ²/s²) + (μ − m)²/s²] — Eq. 12.5 (Kullback and Leibler 1951).
 
-    Without a prior it is N(0, 1): ½ Σ_d [σ² − 1 − log σ² + μ²]. e^z − 1 is computed by expm1, exact for σ close to s.
+    The sum is over the last axis. Without a prior it is N(0, 1): ½ Σ_d [σ² − 1 − log σ² + μ²] (Kingma and Welling 2014).
+    e^z − 1 is computed by expm1, exact for σ close to s.
     mean μ, log_var = log σ², prior_mean m, prior_log_var = log s²: (…, D)   returns: (…) in nats, one number per example
 
     >>> gaussian_kl(torch.tensor([[0.0, 0.0], [1.0, 2.0]]), torch.zeros(2, 2))
@@ -215,8 +216,9 @@ def reparameterised_sample_backward(grad_output, mean, log_var, noise):
 
 @differentiated_by(reparameterised_sample_backward)
 def reparameterised_sample(mean, log_var, noise):
-    """z = μ + σ·ε with σ = e^(½ log σ²): a draw from N(μ, σ²) as a function of its parameters (Kingma and Welling 2014).
+    """z = μ + σ·ε with σ = e^(½ log σ²) — Eq. 12.6 (Kingma and Welling 2014; Rezende, Mohamed and Wierstra 2014).
 
+    A draw from N(μ, σ²) as a function of its parameters, so that gradients reach them.
     mean μ, log_var = log σ², noise ε: one shape; draw the noise with torch.randn_like(mean)   returns: the same shape
 
     >>> reparameterised_sample(torch.tensor([1.0]), torch.tensor([4.0]).log(), torch.tensor([-0.5]))
@@ -240,7 +242,9 @@ def _check_skip_gram(centre, context, negative, reduction):
 
 
 def skip_gram_negative_sampling_backward(grad_output, centre, context, negative, reduction="mean"):
-    """du_o = (σ(u_o·v) − 1)·v,  du_k = σ(u_k·v)·v,  dv = (σ(u_o·v) − 1)·u_o + Σ_k σ(u_k·v)·u_k; divided by N for the mean.
+    """du_o = (σ(u_o·v) − 1)·v,  du_k = σ(u_k·v)·v,  dv = (σ(u_o·v) − 1)·u_o + Σ_k σ(u_k·v)·u_k — Eq. 9.7.
+
+    Divided by N for the mean.
 
     grad_output: () or, with reduction='none', (N,)   the rest: as given to skip_gram_negative_sampling
     returns: SkipGramGradients(centre, context, negative)
@@ -258,7 +262,7 @@ def skip_gram_negative_sampling_backward(grad_output, centre, context, negative,
 
 @differentiated_by(skip_gram_negative_sampling_backward)
 def skip_gram_negative_sampling(centre, context, negative, reduction="mean"):
-    """L = −log σ(u_o·v) − Σ_k log σ(−u_k·v): tell a word's real neighbour o from K words drawn at random (Mikolov et al. 2013).
+    """L = −log σ(u_o·v) − Σ_k log σ(−u_k·v): a real neighbour o against K drawn words — Eq. 9.6 (Mikolov et al. 2013).
 
     centre v: vectors of N words (N, D)   context u_o: vectors of their neighbours (N, D)   negative u_k: (N, K, D)
     reduction: 'mean', 'sum' or 'none'   returns: () in nats, or (N,) with reduction='none'

@@ -59,7 +59,7 @@ def _grad_rows(grad_output, input, weight, padding_idx, scale_grad_by_freq):
 
 
 def embedding_backward_sparse(grad_output, input, weight, padding_idx=None, scale_grad_by_freq=False):
-    """dE_v = Σ of dY over the places whose word is v, for the words that occur; every other row is zero and is left out.
+    """dE_v = Σ_{i: w_i = v} dY_i for the words that occur; every other row is zero and is left out — Eq. 9.3.
 
     grad_output: (…, D)   input: (…) ids   weight: (V, D)   returns: SparseRows(rows (n,), values (n, D))
 
@@ -76,7 +76,7 @@ def embedding_backward_sparse(grad_output, input, weight, padding_idx=None, scal
 def embedding_backward(
     grad_output, input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
 ):
-    """dE = Oᵀ·dY with O the one-hot matrix of the ids: each place adds its gradient to the row of its word.
+    """dE = Oᵀ·dY with O the one-hot matrix of the ids: each place adds its gradient to the row of its word — Eq. 9.2.
 
     grad_output: (…, D)   input: (…) ids   weight: (V, D)   the rest: as given to embedding
     returns: EmbeddingGradients(weight)
@@ -102,9 +102,9 @@ def _shorten_rows(weight, rows, max_norm, norm_type):
 
 
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
-    """Y = O·E, row i of O the one-hot vector of word i: a product that only picks rows, so it is computed as a lookup.
+    """Y = O·E, row i of O the one-hot vector of word w_i; it only picks rows, so it is a lookup — Eq. 9.1 (Bengio et al. 2003).
 
-    A drop-in for torch.nn.functional.embedding (Bengio et al. 2003).
+    A drop-in for torch.nn.functional.embedding.
     input: word ids (…)   weight E: (V, D)   returns: (…, D)
     padding_idx: a word whose row receives no gradient   max_norm: rows looked up are first shortened to this norm, in place
     scale_grad_by_freq: a word's gradient is divided by how often it occurs   sparse: the gradient is a torch sparse tensor

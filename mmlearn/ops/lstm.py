@@ -34,7 +34,7 @@ class _StepGradients(NamedTuple):
 
 
 def lstm_cell_backward(grad_output, input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """dc' ← dc' + dh' ⊙ o ⊙ (1 − tanh²c'),  dc = f ⊙ dc',  dx = δ·W_ih,  dh = δ·W_hh.
+    """dc' ← dc' + dh' ⊙ o ⊙ (1 − tanh²c'),  dc = f ⊙ dc',  dx = δ·W_ih,  dh = δ·W_hh — Eq. 8.6.
 
     δ are the gradients of the four sums in front of the gates, each with the slope of its gate: of i  dc' ⊙ g,  of f  dc' ⊙ c,
     of g  dc' ⊙ i,  of o  dh' ⊙ tanh c'.
@@ -85,7 +85,7 @@ def _step(input, hx, cx, w_ih, w_hh, b_ih, b_hh):
 
 
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """c' = f ⊙ c + i ⊙ g,  h' = o ⊙ tanh(c') (Hochreiter and Schmidhuber 1997; f: Gers et al. 2000).
+    """c' = f ⊙ c + i ⊙ g,  h' = o ⊙ tanh(c') — Eq. 8.2 (Hochreiter & Schmidhuber 1997; f: Gers, Schmidhuber & Cummins 2000).
 
     A drop-in for torch.lstm_cell. i, f, o = σ(W_ih x + b_ih + W_hh h + b_hh) and g = tanh(…), each from its quarter of the rows.
     input: x (N, D)   hx: the pair (h, c), each (N, H)
@@ -97,7 +97,7 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
 
 def lstm_recurrence_backward(grad_output, projected, hx, cx, w_hh, mask=None, truncate=None, output=None):
-    """∂L/∂c_{t−1} = f_t ⊙ ∂L/∂c_t along the cell, and ∂L/∂h_{t−1} = W_hhᵀ δ_t across the gates, from the last step to the first.
+    """∂L/∂c_{t−1} ← f_t ⊙ ∂L/∂c_t along the cell, ∂L/∂h_{t−1} ← W_hhᵀ δ_t across the gates, for t = T … 1 — Eq. 8.7.
 
     The states of all times are known, so all gates are computed again by one product, and dW_hh is one product over all times.
     grad_output: (2, T, N, H)   the rest: as given to lstm_recurrence   output: its states, when they are known already

@@ -27,7 +27,9 @@ def multi_head_attention(
     average_attn_weights=True,
     batch_first=False,
 ):
-    """Concat(head_1, …, head_h) W_Oᵀ + b_O, with head_i = attention(Q W_Qiᵀ, K W_Kiᵀ, V W_Viᵀ) (Vaswani et al. 2017).
+    """Σ_i head_i W_Oiᵀ + b_O with head_i = attention(Q W_Qiᵀ, K W_Kiᵀ, V W_Viᵀ) — Eq. 10.7 (Vaswani et al. 2017).
+
+    W_Oi are the columns of W_O that meet head i, so that the sum is the paper's Concat(head_1, …, head_h) W_Oᵀ + b_O.
 
     The numbers of torch.nn.MultiheadAttention, and its masks: there True means **may not** attend, the opposite of what it means
     in scaled_dot_product_attention. Floats are added to the scores in both.

@@ -15,7 +15,7 @@ def _frequencies(features, base, dtype, device=None):
 
 
 def sinusoidal_positions(length, features, base=10000.0, dtype=None, device=None):
-    """p_{t,2i} = sin(ω_i t) and p_{t,2i+1} = cos(ω_i t), with ω_i = base^(−2i/D) (Vaswani et al. 2017).
+    """p_{t,2i} = sin(ω_i t) and p_{t,2i+1} = cos(ω_i t), with ω_i = base^(−2i/D) — Eq. 10.10 (Vaswani et al. 2017).
 
     length: T ≥ 0   features: D, even   dtype: a floating-point torch.dtype, None for torch's default
     returns: (T, D), a row for each t = 0 … T−1
@@ -49,7 +49,9 @@ def rotary_positions_backward(grad_output, input, positions=None, base=10000.0, 
 
 @differentiated_by(rotary_positions_backward)
 def rotary_positions(input, positions=None, base=10000.0, interleaved=True):
-    """(x_a, x_b) → (x_a cos ω_i t − x_b sin ω_i t, x_a sin ω_i t + x_b cos ω_i t): pair i turned by ω_i t (Su et al. 2021).
+    """(x_a, x_b) → (x_a cos ω_i t − x_b sin ω_i t, x_a sin ω_i t + x_b cos ω_i t) — Eq. 10.12 (Su et al. 2021).
+
+    Pair i of the token at t is turned by the angle ω_i t.
 
     To be applied to queries and to keys: the product of a query at t and a key at s then depends on t − s alone.
     input: (…, T, D), D even   positions: t, (T,) or (N, …, T) that broadcasts to (…, T); None means 0 … T−1

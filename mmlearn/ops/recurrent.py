@@ -123,7 +123,7 @@ def rnn_tanh_cell_backward(grad_output, input, hx, w_ih, w_hh, b_ih=None, b_hh=N
 
 @differentiated_by(rnn_tanh_cell_backward)
 def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh) (Elman 1990). A drop-in for torch.rnn_tanh_cell.
+    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh) — Eq. 7.1 (Elman 1990). A drop-in for torch.rnn_tanh_cell.
 
     input: x (N, D)   hx: h (N, H)   w_ih: (H, D)   w_hh: (H, H)   b_ih, b_hh: (H,) or None   returns: h' (N, H)
     """
@@ -132,10 +132,11 @@ def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
 
 def rnn_tanh_recurrence_backward(grad_output, projected, hx, w_hh, mask=None, truncate=None, output=None):
-    """δ_t = (1 − h_t²) ⊙ (∂L/∂h_t + W_hhᵀ δ_{t+1}), from the last step to the first: backpropagation through time.
+    """δ_t = (1 − h_t²) ⊙ (g_t + W_hhᵀ δ_{t+1}), from the last step to the first — Eq. 7.2 (Werbos 1990).
 
-    The loop finds the δ_t alone; dW_hh = Σ_t δ_t h_{t−1}ᵀ is one product over all times (Werbos 1990).
-    grad_output: (T, N, H)   the rest: as given to rnn_tanh_recurrence   output: its states, when they are known already
+    Backpropagation through time. The loop finds the δ_t alone; dW_hh = Σ_t δ_t h_{t−1}ᵀ is one product over all times.
+    grad_output: g (T, N, H), what the loss sends to each state directly   the rest: as given to rnn_tanh_recurrence
+    output: its states, when they are known already
     returns: RecurrenceGradients(projected, hx, w_hh)
     """
     states = rnn_tanh_recurrence(projected, hx, w_hh, mask, truncate) if output is None else output
@@ -156,8 +157,9 @@ def rnn_tanh_recurrence_backward(grad_output, projected, hx, w_hh, mask=None, tr
 
 @differentiated_by(rnn_tanh_recurrence_backward)
 def rnn_tanh_recurrence(projected, hx, w_hh, mask=None, truncate=None):
-    """h_t = tanh(a_t + W_hh h_{t−1}) for t = 1 … T, where a_t = W_ih x_t + b holds both biases.
+    """h_t = m_t ⊙ tanh(a_t + W_hh h_{t−1}) + (1 − m_t) ⊙ h_{t−1} for t = 1 … T — Eq. 7.9.
 
+    a_t = W_ih x_t + b holds both biases; m_t is the mask, 1 where none is given.
     projected: a (T, N, H)   hx: h_0 (N, H)   w_hh: (H, H)   mask: bool (T, N), False keeps the state as it is
     truncate: k lets no gradient pass from step k+1 to step k, from 2k+1 to 2k, … (Williams and Peng 1990)
     returns: h_1 … h_T (T, N, H)
@@ -173,7 +175,7 @@ def rnn_tanh_recurrence(projected, hx, w_hh, mask=None, truncate=None):
 
 
 def gru_cell_backward(grad_output, input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """dz = dh' ⊙ (h − n),  dn = dh' ⊙ (1 − z),  dr = dn (1 − n²) ⊙ (W_hn h + b_hn), each times the slope of its gate.
+    """dz = dh' ⊙ (h − n),  dn = dh' ⊙ (1 − z),  dr = dn (1 − n²) ⊙ (W_hn h + b_hn), times the slopes of the gates — Eq. 8.10.
 
     Of h three paths lead to h': straight through z, and through the products with W_hr, W_hz and W_hn.
     grad_output: (N, H)   the rest: as given to gru_cell   returns: CellGradients
@@ -191,7 +193,7 @@ def gru_cell_backward(grad_output, input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
 @differentiated_by(gru_cell_backward)
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """h' = (1 − z) ⊙ n + z ⊙ h (Cho et al. 2014). A drop-in for torch.gru_cell.
+    """h' = (1 − z) ⊙ n + z ⊙ h — Eq. 8.9 (Cho et al. 2014). A drop-in for torch.gru_cell.
 
     r = σ(W_ir x + b_ir + W_hr h + b_hr),  z = σ(W_iz x + b_iz + W_hz h + b_hz),  n = tanh(W_in x + b_in + r ⊙ (W_hn h + b_hn)).
     As in torch, r multiplies what the recurrent weights return; in the paper it multiplies h in front of them.
@@ -277,7 +279,10 @@ def before(hx, states):
 
 
 def over_all_times(delta, inputs):
-    """Σ_t δ_tᵀ·x_t as one product: (T, N, K) and (T, N, D) → (K, D)."""
+    """∂L/∂W = Σ_t Σ_n δ_{t,n} x_{t,n}ᵀ, of a weight that meets x at every time t, as one product — Eq. 7.3.
+
+    delta: (T, N, K)   inputs: what the weight was multiplied with, (T, N, D)   returns: (K, D)
+    """
     return delta.flatten(0, 1).mT @ inputs.flatten(0, 1)
 
 

@@ -66,7 +66,7 @@ def lstm(
     lengths=None,
     truncate=None,
 ):
-    """The steps of ``lstm_cell`` for t = 1 … T, layer by layer (Hochreiter and Schmidhuber 1997).
+    """y_t = [h_t from t = 1 … T; h_t from t = T … 1]: ``lstm_cell`` in one direction or both — Eq. 8.8 (Schuster & Paliwal 1997).
 
     input: (T, N, D), or (N, T, D) with batch_first   hx: the pair (h_0, c_0), each (layers·directions, N, H), or None for zeros
     params: w_ih (4H, D), w_hh (4H, H), b_ih, b_hh (4H,), and so on   the rest: as in rnn_tanh

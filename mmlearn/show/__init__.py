@@ -38,6 +38,12 @@ nothing. A tour:
     show.senses_explorer()                                    # chapter 01: other scenes, through every sense
     show.optimiser_paths()                                    # chapter 03: SGD, momentum, RMSProp and AdamW on one surface
     show.receptive_field_explorer()                           # chapter 06: what one output pixel sees
+    show.gradient_through_time()                              # chapter 07: how a gradient grows or dies on its way back
+    show.lstm_diagram()                                       # chapter 08: one step of an LSTM as arrows
+    show.gate_explorer(model, vocabulary, texts, classes)     # chapter 08: the gates, word by word
+    show.embedding_plane(vectors, words)                      # chapter 09: words in a plane, and who is near
+    show.attention_explorer(pictures, mask, texts, maps, patch_maps)   # chapter 10: where a head looks, in words and patches
+    show.code_plane(model, images, labels)                    # chapter 11: move through the codes, see what is decoded
     show.information_dial()                                   # chapter 14: dial what a label needs; the ceilings move
 
 Colours: ``show.COLOURS`` is the categorical palette (``show.COLOURS.blue``, ``show.COLOURS[0]``), ``show.SEQUENTIAL`` and
@@ -66,6 +72,12 @@ _HOME = {
     "computation_graph": "explore_graph",
     "optimiser_paths": "explore_optimisers",
     "receptive_field_explorer": "explore_receptive_field",
+    "gradient_through_time": "explore_recurrence",
+    "lstm_diagram": "cell_diagram",
+    "gate_explorer": "explore_gates",
+    "embedding_plane": "explore_embedding",
+    "attention_explorer": "explore_attention",
+    "code_plane": "explore_code_plane",
     "scenes": "scene_grids",
     "questions": "scene_grids",
     "sound": "sounds",

@@ -13,6 +13,7 @@ SAYS = {  # what each chapter prints of which data set
         "fsdd": "recordings of 0.",
         "kitti_mini": "points in the picture: ",
     },
+    "07-rnn": {"text_small": "SMS spam, RNN: "},
     "14-multimodal-data": {"fsdd": "split by speaker: ["},
 }
 

@@ -1,6 +1,7 @@
 """Chapter 03: each mistake is named, right answers in other styles pass, and the right answers are those of torch."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -87,6 +88,20 @@ def test_batch_norm_backward():
     verify(ch03.batch_norm_backward, also_right=[by_autograd, as_in_the_paper])
 
 
+def test_an_epsilon_in_the_wrong_place_shows_in_the_digits_of_the_message():
+    def outside(grad_output, x, weight, eps=1e-5):
+        sigma = x.var(0, correction=0).sqrt() + eps
+        normalised = (x - x.mean(0)) / sigma
+        means = grad_output.mean(0), (grad_output * normalised).mean(0)
+        dx = weight / sigma * (grad_output - means[0] - normalised * means[1])
+        return dx, (grad_output * normalised).sum(0), grad_output.sum(0)
+
+    text = str(ch03.batch_norm_backward.judge(outside))
+    assert "outside the root" in text
+    got, expected = re.search(r"first difference at .*: got (\S+), expected (\S+)", text).groups()
+    assert got != expected
+
+
 def by_a_layer(x, running_mean, running_var, training, momentum=0.1, eps=1e-5):
     layer = torch.nn.BatchNorm1d(x.shape[1], eps=eps, momentum=momentum, affine=False, dtype=x.dtype).train(training)
     layer.running_mean, layer.running_var = running_mean.clone(), running_var.clone()
@@ -129,6 +144,46 @@ def test_a_sweep_that_returns_nothing_gets_a_sentence():
     assert "None" in str(result)
 
 
+def all_rates_then_cut(take_step, low, high, steps):
+    rates = [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]
+    losses = [take_step(rate) for rate in rates]
+    for n, loss in enumerate(losses):
+        if not loss <= 2 * losses[0]:
+            return rates[: n + 1], losses[: n + 1]
+    return rates, losses
+
+
+def test_a_sweep_that_is_cut_afterwards_hears_how_often_it_called():
+    text = str(ch03.learning_rate_sweep.judge(all_rates_then_cut))
+    assert "Wrong in 4 of 6 test cases" in text  # in the other two nothing explodes
+    assert "every call trains the network. Stop there" in text
+    assert "`take_step` was called 7 times; the loss had exploded at call 5" in text
+
+
+def test_a_sweep_that_calls_twice_for_each_rate_hears_how_many_rates_there_are():
+    def twice(take_step, low, high, steps):
+        def step(rate):
+            take_step(rate)
+            return take_step(rate)
+
+        return ch03.learning_rate_sweep.oracle(step, low, high, steps)
+
+    assert "`take_step` was called 6 times; there are 3 rates" in str(ch03.learning_rate_sweep.judge(twice))
+
+
+def test_a_message_about_a_sweep_shows_a_call_that_would_work_and_both_lists():
+    def without_the_last(take_step, low, high, steps):
+        rates, losses = ch03.learning_rate_sweep.oracle(take_step, low, high, steps)
+        exploded = not losses[-1] <= 2 * losses[0]
+        return rates[: len(rates) - exploded], losses[: len(losses) - exploded]
+
+    text = str(ch03.learning_rate_sweep.judge(without_the_last))
+    assert "learning_rate_sweep(take_step, 0.001, 1, 7)" in text
+    assert "take_step returns 2, 1.5, 1, 3.5, 4.5, 9, 9 in turn" in text
+    assert "losses, expected: float64 (5,)" in text
+    assert "losses, got:      float64 (4,)" in text
+
+
 def by_torchs_clipping(gradients, max_norm):
     leaves = [torch.nn.Parameter(gradient.clone()) for gradient in gradients]
     for leaf, gradient in zip(leaves, gradients, strict=True):
@@ -142,12 +197,48 @@ def test_clip_by_norm():
         norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
         return [gradient * max_norm / norm if norm > max_norm else gradient for gradient in gradients], norm
 
-    verify(ch03.clip_by_norm, also_right=[by_torchs_clipping, concatenated])
+    def with_a_plain_number(gradients, max_norm):
+        norm = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
+        return tuple(gradient * min(1.0, max_norm / (norm + 1e-6)) for gradient in gradients), norm
+
+    verify(ch03.clip_by_norm, also_right=[by_torchs_clipping, concatenated, with_a_plain_number])
+
+
+def test_gradients_of_which_one_is_wrong_are_not_called_right():
+    def first_forgotten(gradients, max_norm):
+        shortened, norm = ch03.clip_by_norm.oracle(gradients, max_norm)
+        return [gradients[0], *shortened[1:]], norm
+
+    text = str(ch03.clip_by_norm.judge(first_forgotten))
+    assert "gradients.result 1" in text
+    assert "Right already" not in text
 
 
 def test_causes():
     verify(ch03.causes)
     assert sorted(ANSWERS.values()) == list(range(1, len(CAUSES) + 1))
+
+
+@pytest.mark.parametrize("style", [list, tuple, torch.tensor, lambda right: dict(zip("ABCDEF", right, strict=True))])
+def test_the_causes_may_come_in_any_form_that_keeps_their_order(style):
+    assert ch03.causes.judge(style([ANSWERS[letter] for letter in "ABCDEF"])).passed
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("overfitting", "Give a list of six numbers, the causes of A, B, C, D, E and F"),
+        ([1, 2, 3], "Give a list of six numbers, the causes of A, B, C, D, E and F"),
+        ([4, 1, 6, 3, 5, 7], "each the number of a cause, from 1 to 6"),
+        (["overfitting", 1, 6, 3, 5, 2], "each the number of a cause, from 1 to 6"),
+        ([4, 1, 6, 3, 1, 2], "Each cause occurs once; 1 occurs more than once"),
+        ([4, 1, 2, 3, 5, 6], "Wrong at C, F"),
+    ],
+)
+def test_a_wrong_list_of_causes_hears_what_is_asked_for_or_which_letters_are_wrong(answer, says):
+    result = ch03.causes.judge(answer)
+    assert result.status == "failed"
+    assert says in str(result)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from mmlearn.models.autoencoder import (
     SparseAutoencoder,
     corrupt,
     reconstruction_error,
+    reconstruction_loss,
+    sparsity_gradient,
     sparsity_penalty,
 )
 
@@ -88,6 +90,19 @@ def test_the_sparsity_penalty_is_the_divergence_of_bernoulli_distributions():
     assert torch.equal(model.penalty(z), sparsity_penalty(z, 0.2))
 
 
+def test_the_gradient_of_the_penalty_is_autograds():
+    z = torch.rand(7, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    (expected,) = torch.autograd.grad(sparsity_penalty(z, 0.1), z)
+    torch.testing.assert_close(sparsity_gradient(z.detach(), 0.1), expected)
+
+
+def test_the_reconstruction_loss_adds_up_an_examples_numbers_and_is_the_error_times_their_count():
+    model, x = DenseAutoencoder(8, 2), torch.rand(3, 2, 4)
+    loss = reconstruction_loss(model(x), x)
+    torch.testing.assert_close(loss, torch.nn.functional.mse_loss(model(x), x, reduction="sum") / 3)
+    torch.testing.assert_close(loss, 8 * reconstruction_error(model, x).mean())
+
+
 def test_a_few_steps_on_the_penalty_bring_the_mean_code_towards_the_sparsity():
     torch.manual_seed(0)
     model, x = SparseAutoencoder(8, 20, sparsity=0.1), torch.rand(64, 8)
@@ -118,6 +133,8 @@ def test_the_reconstruction_error_is_one_number_for_each_example():
         (lambda: corrupt(torch.rand(3), std=-1), "std: expected a number ≥ 0; got -1"),
         (lambda: DenoisingAutoencoder(DenseAutoencoder(8, 2), dropped=1.5), "a share from 0 to 1; got 1.5"),
         (lambda: SparseAutoencoder(8, 2, sparsity=0), "between 0 and 1; got 0"),
+        (lambda: reconstruction_loss(torch.rand(3, 2), torch.rand(3)), r"output: expected target's shape \(3,\)"),
+        (lambda: sparsity_gradient(torch.rand(3, 2), 1.0), "between 0 and 1; got 1.0"),
         (lambda: sparsity_penalty(torch.tensor([[-1.0, math.pi]])), "as a sigmoid gives them; got -1 to 3.14"),
     ],
 )

@@ -72,6 +72,7 @@ NETWORKS = {
     ),
     "ViT": (lambda F: ViT(**IMAGES, patch=4, features=8, heads=2, layers=2, F=F), classified(images())),
     "ViT mean": (lambda F: ViT(**IMAGES, patch=2, features=8, heads=1, layers=1, pool="mean", F=F), classified(images())),
+    "SkipGram": (lambda F: SkipGram(9, features=4, F=F), lambda model: model(IDS[:, :2], IDS[:, 2:])),
     "DenseAutoencoder": (lambda F: DenseAutoencoder(128, code=4, hidden=(6,), F=F), rebuilt),
     "DenseAutoencoder linear": (lambda F: DenseAutoencoder(128, code=4, activation="linear", output="linear", F=F), rebuilt),
     "ConvAutoencoder": (lambda F: ConvAutoencoder(8, 2, code=4, widths=(3, 4), hidden=9, F=F), rebuilt),

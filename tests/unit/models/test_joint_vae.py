@@ -84,28 +84,51 @@ def test_images_may_have_a_gaussian_likelihood(F):
     assert torch.equal(model.decode_images(z), model.image_decoder(z))
 
 
-def test_the_loss_is_the_sum_of_three_elbos():
-    model, x = build(), images()
-    torch.manual_seed(3)
-    found = model.loss(x, IDS, MASK, beta=0.5, text_weight=2.0)
-    torch.manual_seed(3)
-    both, image, text = model(x, IDS, MASK), model(x), model(ids=IDS, mask=MASK)
+def three_noises(seed=3):
+    return torch.randn(3, 3, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_the_loss_is_the_sum_of_three_elbos(F):
+    model, x, noise = build(F=F), images(), three_noises()
+    found = model.loss(x, IDS, MASK, beta=0.5, text_weight=2.0, noise=noise)
+    both, image, text = model(x, IDS, MASK, noise=noise[0]), model(x, noise=noise[1]), model(None, IDS, MASK, noise=noise[2])
     expected = -both.image - 2 * both.text + both.kl / 2 - image.image + image.kl / 2 - 2 * text.text + text.kl / 2
     torch.testing.assert_close(found, expected.mean())
-    torch.manual_seed(3)
-    torch.testing.assert_close(model.loss(x, IDS, MASK, torch.ones(2, 3).bool(), beta=0.5, text_weight=2.0), found)
+    everything = torch.ones(2, 3).bool()
+    torch.testing.assert_close(model.loss(x, IDS, MASK, everything, beta=0.5, text_weight=2.0, noise=noise), found)
+
+
+def test_with_cross_each_expert_alone_explains_the_other_modality_too(F):
+    """By torch.distributions: what the code of the image says of the caption, and that of the caption of the image."""
+    model, x, noise = build(F=F, std=0.3), images(), three_noises()
+    without = model.loss(x, IDS, MASK, text_weight=2.0, noise=noise)
+    of_image, of_text = model.encode(x).sample(noise[1]), model.encode(ids=IDS, mask=MASK).sample(noise[2])
+    words = Categorical(logits=model.text_decoder(of_image, IDS[:, :-1])).log_prob(IDS[:, 1:]).where(MASK[:, 1:], 0).sum(1)
+    pixels = Normal(model.decode_images(of_text), 0.3).log_prob(x).sum((1, 2, 3))
+    found = model.loss(x, IDS, MASK, text_weight=2.0, cross=0.25, noise=noise)
+    torch.testing.assert_close(found, without - 0.25 * (2 * words + pixels).mean())
 
 
 def test_examples_that_lack_a_modality_count_for_what_they_have():
-    model, x = build(), images()
+    model, x, noise = build(), images(), three_noises()
     present = torch.tensor([[True, False, False], [False, True, False]])
-    torch.manual_seed(3)
-    found = model.loss(x.where(present[0][:, None, None, None], torch.nan), IDS, MASK, present)
-    torch.manual_seed(3)
-    noises = [torch.randn_like(NOISE) for _ in range(3)]
-    image = [model(x[:1], noise=noise[:1]).elbo for noise in noises[:2]]
-    text = [model(None, IDS[1:2], MASK[1:2], noise=noises[n][1:2]).elbo for n in (0, 2)]
-    torch.testing.assert_close(found, -torch.cat(image + text).sum() / 3)
+    spoilt = x.where(present[0][:, None, None, None], torch.nan)
+    image = [model(x[:1], noise=noise[n, :1]).elbo for n in (0, 1)]
+    text = [model(None, IDS[1:2], MASK[1:2], noise=noise[n, 1:2]).elbo for n in (0, 2)]
+    for cross in (0.0, 0.5):  # there is nothing to explain across
+        found = model.loss(spoilt, IDS, MASK, present, cross=cross, noise=noise)
+        torch.testing.assert_close(found, -torch.cat(image + text).sum() / 3)
+
+
+def test_captions_without_padding_are_read_the_same_alone_and_beside_longer_ones(F):
+    model = build(F=F)
+    whole = model.encode(ids=IDS[:1], mask=MASK[:1])
+    torch.testing.assert_close(model.encode(ids=IDS, mask=MASK).mean[:1], whole.mean)
+    state = model.text_decoder.first_state(NOISE)
+    logits, last = model.text_decoder.step(NOISE, IDS, state)
+    first, between = model.text_decoder.step(NOISE, IDS[:, :2], state)
+    torch.testing.assert_close(torch.cat([first, model.text_decoder.step(NOISE, IDS[:, 2:], between)[0]], 1), logits)
+    assert last.shape == state.shape
 
 
 def test_what_is_missing_has_no_influence_and_no_gradient(F):
@@ -187,6 +210,8 @@ def test_words_are_forgotten_in_training_alone():
         (lambda: build()(images(), IDS, MASK, torch.ones(3, 2).bool()), r"bool \(2, 3\): images, captions; got .*\(3, 2\)"),
         (lambda: build()(images(), IDS[:, :1]), "T ≥ 2"),
         (lambda: build()(images(), IDS + 5), "from 0 to 8"),
+        (lambda: build().loss(images(), None), "loss: expected images and ids"),
+        (lambda: build().loss(images(), IDS, MASK, cross=-1), "cross: expected a number ≥ 0; got -1"),
         (lambda: build(forget=2), "a share from 0 to 1; got 2"),
         (lambda: build(likelihood="normal"), "'bernoulli' or 'gaussian'; got 'normal'"),
         (lambda: build(image_size=9), "a multiple of 2"),

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from mmlearn.models.vae import VAE, Elbo, Gaussian, log_likelihood, traversals
+from mmlearn.models.vae import VAE, Elbo, Gaussian, active_units, log_likelihood, traversals
 
 
 def build(**options):
@@ -75,6 +75,27 @@ def test_a_new_network_starts_near_the_prior():
     assert model(torch.rand(5, 1, 8, 8)).kl.max() < 0.1
 
 
+def test_the_importance_weights_by_torch_distributions():
+    model, x = build(), images().round()
+    torch.manual_seed(7)
+    found = model.log_weights(x, draws=3)
+    torch.manual_seed(7)
+    mean, log_var = model.encode(x)
+    posterior, prior = Normal(mean, (log_var / 2).exp()), Normal(torch.zeros_like(mean), 1.0)
+    for column in found.T:
+        z = mean + posterior.scale * torch.randn_like(mean)
+        joint = Bernoulli(logits=model.decoder(z)).log_prob(x).sum((1, 2, 3)) + prior.log_prob(z).sum(1)
+        torch.testing.assert_close(column, joint - posterior.log_prob(z).sum(1), atol=1e-10, rtol=1e-10)
+    assert found.shape == (4, 3)
+
+
+def test_a_unit_is_active_where_its_mean_varies_over_the_examples():
+    generator = torch.Generator().manual_seed(0)
+    means = torch.randn(500, 3, generator=generator) * torch.tensor([0.05, 0.2, 1.0]) + torch.tensor([5.0, 0.0, 0.0])
+    assert active_units(means).tolist() == [False, True, True]
+    assert active_units(means, threshold=0.5).tolist() == [False, False, True]
+
+
 def test_samples_come_from_the_prior_and_a_generator_repeats_them():
     model = build()
     again = [model.sample(3, torch.Generator().manual_seed(5)) for _ in range(2)]
@@ -109,6 +130,8 @@ def test_a_traversal_moves_one_number_of_the_code():
         (lambda: build()(images(), NOISE[:2]), "noise"),
         (lambda: build().traverse(torch.zeros(1, 3), [0.0]), r"\(3,\): one code"),
         (lambda: build().decode(torch.zeros(2, 4)), r"z: expected \(N, 3\)"),
+        (lambda: build().log_weights(images(), 0), "draws: expected a whole number ≥ 1; got 0"),
+        (lambda: active_units(torch.zeros(1, 3)), r"\(N, D\) with N ≥ 2 examples"),
         (lambda: build().sample(0), "n: expected a whole number ≥ 1; got 0"),
     ],
 )

@@ -1,0 +1,56 @@
+"""Why attention divides by √d: how large a score is, and what large scores do to the softmax that reads them."""
+
+import math
+from numbers import Real
+
+import torch
+
+from mmlearn.ops.arguments import check_floating, check_whole, require, shape
+
+_STEPS, _REACH = 40_001, 12.0  # of the integral for the largest of several normal numbers
+
+
+def score_variance(features, query_variance=1.0, key_variance=1.0):
+    """Var(q·k) = d · σ_q² · σ_k²: the scores of d independent features of mean 0 — Eq. 10.2 (Vaswani et al. 2017).
+
+    features: d ≥ 1   query_variance, key_variance: of each feature, at least 0   returns: a float
+
+    >>> score_variance(64)
+    64.0
+    """
+    check_whole(features, "features")
+    for name, value in {"query_variance": query_variance, "key_variance": key_variance}.items():
+        require(isinstance(value, Real) and value >= 0, name, repr(value), "a number ≥ 0")
+    return float(features * query_variance * key_variance)
+
+
+def softmax_jacobian(probability):
+    """∂p_i/∂s_j = p_i·(δ_ij − p_j), that is diag(p) − p pᵀ, of p = softmax(s) — Eq. 10.3.
+
+    probability: (…, T), each row adding up to 1   returns: (…, T, T)
+    ``softmax_backward`` applies this matrix without building it (Eq. 2.12).
+
+    >>> softmax_jacobian(torch.tensor([0.5, 0.5]))
+    tensor([[ 0.2500, -0.2500],
+            [-0.2500,  0.2500]])
+    """
+    check_floating(probability, "probability", range(1, 9), "(…, T)")
+    require(probability.shape[-1] >= 1, "probability", shape(probability), "(…, T) with at least one number")
+    return torch.diag_embed(probability) - probability[..., :, None] * probability[..., None, :]
+
+
+def softmax_gain_bound(keys, deviation):
+    """E[Σ_i ∂p_i/∂s_i] = E[Σ_i p_i s_i]/σ² ≤ m_T/σ for T independent normal scores, m_T the mean of the largest of T — Eq. 10.4.
+
+    keys: T ≥ 1   deviation: σ > 0, of each score   returns: m_T/σ, a float; m_T is at most √(2 ln T)
+    The bound is tight for large σ, where the softmax takes the largest score alone.
+
+    >>> round(softmax_gain_bound(2, 1.0), 6) == round(1 / math.pi**0.5, 6)
+    True
+    """
+    check_whole(keys, "keys")
+    require(isinstance(deviation, Real) and deviation > 0, "deviation", repr(deviation), "a number > 0")
+    z = torch.linspace(-_REACH, _REACH, _STEPS, dtype=torch.float64)
+    below = torch.special.ndtr(z)  # the probability that one score is smaller
+    density = keys * torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * below ** (keys - 1)  # of the largest
+    return torch.trapezoid(z * density, z).item() / deviation
