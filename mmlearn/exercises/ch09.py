@@ -101,6 +101,7 @@ pmi = Exercise(
         Mistake(lambda counts: (counts / torch.outer(counts.sum(1), counts.sum(0))).log(), "counts were put in for probabilities: the total does not cancel, it remains once"),
         Mistake(lambda counts: _pmi(counts) / torch.tensor(2.0).log().to(counts.dtype), "this is in bits; the logarithm here is the natural one"),
         Mistake(lambda counts: (counts / counts.sum() / (counts.sum(1) * counts.sum(0) / counts.sum() ** 2)).log(), "row sums and column sums are multiplied place by place; $P(w)\\,P(c)$ is a table with an entry for every pair: an outer product"),
+        Mistake(lambda counts: _pmi(counts).exp(), "this is the ratio itself; PMI is its logarithm"),
         Mistake(lambda counts: _pmi(counts).clamp(min=0), "negative values are cut off: that is *positive* PMI, which comes later; a pair below chance has PMI below 0"),
         Mistake(lambda counts: _pmi(counts).nan_to_num(neginf=0.0), "a pair that never comes has $\\log 0 = -\\infty$; 0 would say that it comes as often as chance has it"),
     ],
@@ -126,9 +127,9 @@ def _skip_gram_solution(centre, context, negative):
     return for_centre, right[:, None] * centre, wrong[:, :, None] * centre[:, None]
 
 
-def _skip_gram_variant(right=lambda s: s - 1, wrong=lambda s: s, mean=True, noise=True, average=False, swap=False):
+def _skip_gram_variant(right=lambda s: s - 1, wrong=lambda s: s, mean=True, noise=True, average=False, swap=False, terms=False):
     def gradient(centre, context, negative):
-        N, K = negative.shape[:2]
+        N, K = negative.shape[0] * (1 + terms * negative.shape[1]), negative.shape[1]
         r = right(torch.sigmoid((context * centre).sum(1))) / (N if mean else 1)
         n = (
             wrong(torch.sigmoid(torch.einsum("nkd,nd->nk", negative, centre)))
@@ -175,6 +176,7 @@ skip_gram_gradient = Exercise(
         Mistake(_skip_gram_variant(noise=False), "the noise words push the centre, too: its gradient has a sum over them"),
         Mistake(_skip_gram_variant(average="centre"), "the centre takes the mean of its noise terms; Eq. 9.7 has their sum, a factor K larger"),
         Mistake(_skip_gram_variant(average=True), "the loss adds its K noise terms, and this takes their mean; the difference is a factor K"),
+        Mistake(_skip_gram_variant(terms=True), "divided by $k + 1$ as well: the loss of a pair is the sum of its $k + 1$ terms, and the mean is over the pairs only"),
         Mistake(_skip_gram_variant(swap=True), "the first two are exchanged: the centre moves along $u_o$, the context along $v$"),
     ],
     hints=[
@@ -243,6 +245,7 @@ complete_analogy = Exercise(
         Mistake(_analogy_variant(before=lambda v: v, out=lambda a, b, c: []), "two things: a, b and c are added at their own lengths, where Eq. 9.12 takes length 1; and they may be the answer, where they should be left out"),
         Mistake(_zeroed, "a, b and c get the score 0, which beats every negative cosine: give them $-\\infty$"),
         Mistake(_analogy_variant(target=lambda v, a, b, c: v[a] - v[b] + v[c]), "a and b are exchanged: the step goes from a *to* b, $\\hat v_b - \\hat v_a$"),
+        Mistake(_analogy_variant(target=lambda v, a, b, c: v[b] + v[c]), "a is not taken off: the step goes *from* a to b, $\\hat v_b - \\hat v_a$"),
         Mistake(_analogy_variant(target=lambda v, a, b, c: v[c]), "a and b are not used: this is the nearest neighbour of c"),
         Mistake(_analogy_variant(compare=lambda v: v), "the candidates are not divided by their lengths, so that long vectors win: a cosine does not depend on them"),
         Mistake(_analogy_variant(before=lambda v: v), "a, b and c are added at their own lengths; Eq. 9.12 brings them to length 1 first"),
@@ -335,7 +338,7 @@ def _replaced(pieces, pair):
 # At every step one pair is ahead of all others, so that there is one right answer.
 _MERGE_CASES = [
     ({"aab": 3}, 0),
-    ({"abab": 5, "ab": 2, "c": 4}, 1),
+    ({"abab": 5, "ab": 2, "b": 4}, 1),
     ({"banana": 8, "nana": 33, "add": 6, "bandana": 16}, 3),
     ({"bandana": 21, "an": 20, "dad": 22, "and": 20, "bans": 26, "bananas": 34, "sand": 6, "nana": 33}, 4),
     ({"tar": 27, "stars": 37, "art": 19, "rings": 25, "star": 34}, 6),
@@ -485,6 +488,10 @@ def _left(**errors):
     return lambda words, contexts, centre, context, negative, lr: _step(words, contexts, centre, context, negative, lr, **errors)
 
 
+def _averaged(words, contexts, centre, context, negative, lr):
+    return _step(words, contexts, centre, context, negative, lr / len(centre))
+
+
 def _step_cases(draw):
     def ids(*shape, high=6):
         return draw.integers(*shape, low=0, high=high, dtype=torch.int64)
@@ -541,6 +548,7 @@ repaired_step = Exercise(
         Mistake(_left(overwrite=True, moved=True), "one error found, that of the noise words; two are left, both in how the tables are written"),
         Mistake(_left(overwrite=True, mean=True), "one error found, that of the moved centre; two are left: what happens to repeated words, and how much do the noise words count?"),
         Mistake(_left(moved=True, mean=True), "one error found, that of repeated words; two are left: which vectors do the gradients belong to, and how much do the noise words count?"),
+        Mistake(_averaged, "the gradients are averaged over the pairs; the published step adds them, and that is no error of it"),
         Mistake(_left(overwrite=True, moved=True, mean=True), "all three errors are still in it"),
     ],
     hints=[

@@ -22,7 +22,7 @@ __all__ = [
 
 def _attention(query, key, value):
     scores = query @ key.mT / math.sqrt(query.shape[-1])  # (…, L, S)
-    return scores.softmax(-1) @ value  # (…, L, V)
+    return scores.softmax(-1) @ value  # (…, L, d_v)
 
 
 def _attention_variant(scale=lambda q, k: math.sqrt(q.shape[-1]), dim=-1, weights=lambda s, dim: s.softmax(dim), after=False):
@@ -33,6 +33,10 @@ def _attention_variant(scale=lambda q, k: math.sqrt(q.shape[-1]), dim=-1, weight
         return weights(scores / size, dim) @ value
 
     return attention
+
+
+def _scaled_by_values(query, key, value):
+    return (query @ key.mT / math.sqrt(value.shape[-1])).softmax(-1) @ value
 
 
 def _attention_cases(draw):
@@ -54,6 +58,7 @@ attention = Exercise(
     mistakes=[
         Mistake(_attention_variant(scale=lambda q, k: 1), "the scores are not divided by $\\sqrt{d}$"),
         Mistake(_attention_variant(scale=lambda q, k: q.shape[-1]), "the scores are divided by $d$; it is its root that keeps their size"),
+        Mistake(_scaled_by_values, "the scores are divided by the root of the *value's* width: $d$ is the width of queries and keys, whose product it tames"),
         Mistake(_attention_variant(scale=lambda q, k: math.sqrt(k.shape[-2])), "the scores are divided by the root of the number of keys: $d$ is the number of features, the *last* size of `query`"),
         Mistake(_attention_variant(scale=lambda q, k: 1 / math.sqrt(q.shape[-1])), "the scores are multiplied by $\\sqrt{d}$ in place of divided by it"),
         Mistake(_attention_variant(dim=-2), "the softmax runs over the queries: here each *key* hands out shares of itself, and the weights of a query need not add up to 1", "`dim=-1` is the axis of the keys."),
@@ -97,6 +102,11 @@ def _gradients_variant(
     return lambda grad_output, query, key, value: attention_gradients(grad_output, query, key, value)
 
 
+def _exchanged(grad_output, query, key, value):
+    grad_query, grad_key, grad_value = _gradients(grad_output, query, key, value)
+    return grad_query, grad_value, grad_key
+
+
 def _gradient_cases(draw):
     yield Case(draw.integers(1, 1), draw.integers(1, 4), draw.integers(2, 4), draw.integers(2, 1), label="one query, two keys")
     yield Case(draw.normal(3, 2), draw.normal(3, 4), draw.normal(5, 4), draw.normal(5, 2), label="three queries, five keys")
@@ -130,12 +140,13 @@ attention_gradients = Exercise(
         Mistake(_gradients_variant(scales=(True, False)), "$dK$ lacks the factor $1/\\sqrt{d}$"),
         Mistake(_gradients_variant(scales=(False, True)), "$dQ$ lacks the factor $1/\\sqrt{d}$"),
         Mistake(_gradients_variant(value=lambda p, dp, do: dp.mT @ do), "$dV$ is made with $dP$: what weighed the values on the way forward was $P$"),
+        Mistake(_exchanged, "the gradients are right and in another order: return $dQ$, $dK$, $dV$"),
         Mistake(_gradients_variant(inside=False), "the weights themselves are computed without $1/\\sqrt{d}$"),
     ],
     hints=[
         "Backwards through $O = PV$ first: two matrix products, as for a linear layer: $dV = P^\\top dO$ and $dP = dO\\,V^\\top$.",
         "Then through the softmax, row by row: `weights * (grad_weights - inner)` with `inner = (grad_weights * weights).sum(-1, keepdim=True)`.",
-        "Then through $S = sQK^\\top$ with $s = 1/\\sqrt{d}$: $dQ = s\\,dS\\,K$ and $dK = s\\,dS^\\top Q$.",
+        "Then through the scores $QK^\\top/\\sqrt{d}$: $dQ = dS\\,K/\\sqrt{d}$ and $dK = dS^\\top Q/\\sqrt{d}$.",
     ],
     afterword="`inner` is also the row sum of $O \\odot dO$, which needs no matrix of size $L \\times S$. FlashAttention (Dao et al. 2022) uses that.",
 )  # fmt: skip
@@ -189,6 +200,7 @@ may_attend = Exercise(
         Mistake(_mask_variant(past=lambda place: place >= place[:, None]), "the triangle is the wrong one: this looks at the future only"),
         Mistake(_mask_variant(past=lambda place: place < place[:, None]), "a token may look at itself: otherwise the first one may look at nothing"),
         Mistake(_mask_variant(joined=torch.logical_or), "padding *and* the future are forbidden: both conditions must hold, `&`"),
+        Mistake(_mask_variant(real=lambda place, lengths: torch.ones_like(place < lengths[:, None, None])), "`lengths` changes nothing: nobody may look at a key from `lengths[n]` on"),
         Mistake(_mask_variant(causal_used=False), "`causal` changes nothing: with it, query $i$ may look at the keys $0 \\ldots i$ alone"),
         Mistake(_mask_variant(real=lambda place, lengths: (place < lengths[:, None, None]) & (place[:, None] < lengths[:, None, None])), "rows of padding are closed, too. It is the *columns* that protect the text; what padded queries compute is thrown away later"),
     ],

@@ -18,10 +18,10 @@ class MassRange(NamedTuple):
 
 
 def mass_range(weights, value, tokens):
-    """min and max of Σ_{t∈S} a_t over a ≥ 0 with Σ a_t = 1 and Vᵀa = Vᵀp: weights with the same result — Eq. 10.14.
+    """min and max of Σ_{j∈C} a_j over a ≥ 0 with Σ a_j = 1 and Vᵀa = Vᵀp: weights with the same result — Eq. 10.14.
 
     weights: p (T,), of one query in one head, from 0 to 1 and adding up to 1   value: V (T, d), of this head
-    tokens: S, bool (T,), True on the tokens whose mass is asked for   returns: MassRange
+    tokens: C, bool (T,), True on the tokens whose mass is asked for   returns: MassRange
 
     With T > d + 1 there are other such weights, unless p lies on the border (Brunner et al. 2020); with T ≤ d + 1 and values in
     general position p is the only one. A linear programme finds the two ends.

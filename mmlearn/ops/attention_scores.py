@@ -27,22 +27,22 @@ def score_variance(features, query_variance=1.0, key_variance=1.0):
 def softmax_jacobian(probability):
     """∂p_i/∂s_j = p_i·(δ_ij − p_j), that is diag(p) − p pᵀ, of p = softmax(s) — Eq. 10.3.
 
-    probability: (…, T), each row adding up to 1   returns: (…, T, T)
+    probability: (…, S), each row adding up to 1   returns: (…, S, S)
     ``softmax_backward`` applies this matrix without building it (Eq. 2.12).
 
     >>> softmax_jacobian(torch.tensor([0.5, 0.5]))
     tensor([[ 0.2500, -0.2500],
             [-0.2500,  0.2500]])
     """
-    check_floating(probability, "probability", range(1, 9), "(…, T)")
-    require(probability.shape[-1] >= 1, "probability", shape(probability), "(…, T) with at least one number")
+    check_floating(probability, "probability", range(1, 9), "(…, S)")
+    require(probability.shape[-1] >= 1, "probability", shape(probability), "(…, S) with at least one number")
     return torch.diag_embed(probability) - probability[..., :, None] * probability[..., None, :]
 
 
 def softmax_gain_bound(keys, deviation):
-    """E[Σ_i ∂p_i/∂s_i] = E[Σ_i p_i s_i]/σ² ≤ m_T/σ for T independent normal scores, m_T the mean of the largest of T — Eq. 10.4.
+    """E[Σ_i ∂p_i/∂s_i] = E[Σ_i p_i s_i]/σ² ≤ m_S/σ for S independent normal scores, m_S the mean of the largest of S — Eq. 10.4.
 
-    keys: T ≥ 1   deviation: σ > 0, of each score   returns: m_T/σ, a float; m_T is at most √(2 ln T)
+    keys: S ≥ 1   deviation: σ > 0, of each score   returns: m_S/σ, a float; m_S is at most √(2 ln S)
     The bound is tight for large σ, where the softmax takes the largest score alone.
 
     >>> round(softmax_gain_bound(2, 1.0), 6) == round(1 / math.pi**0.5, 6)

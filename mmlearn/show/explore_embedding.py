@@ -134,15 +134,20 @@ def _on_map(place):
 def _name_words(axes, at, order, marked, colour):
     """Names beside their dots: the chosen word and its neighbours first, then whoever finds room."""
     taken, quiet, loud = [], [], []
+    dots = [Box(x - 2, y - 2, x + 2, y + 2) for x, y in at.values()]
     for rank, each in enumerate(order):
         x, y = at[each]
         bold = rank < marked
         wide = width_of(each, _TEXT + bold, "bold" if bold else "normal")
         options = [(x + 8, y), (x - 8 - wide, y), (x - wide / 2, y - 12), (x - wide / 2, y + 12)]
         if bold:
-            options += [(x + 8, y + step) for step in (-13, 13, -26, 26)] + [(x - 8 - wide, y + step) for step in (-13, 13)]
-        for left, middle in options:
-            box = Box(left - 1, middle - 7, left + wide + 1, middle + 7)
+            for side in (x + 8, x - 8 - wide):
+                options += [(side, y + step) for step in (-13, 13, -26, 26)]
+        boxes = {at: Box(at[0] - 1, at[1] - 7, at[0] + wide + 1, at[1] + 7) for at in options}
+        # no name covers a dot, but where a marked word would stay without its name
+        clear = [at for at, box in boxes.items() if not any(_overlap(box, dot) for dot in dots)]
+        for left, middle in clear + bold * options:
+            box = boxes[left, middle]
             inside = _MAP.left < box.left and box.right < _MAP.right and _MAP.top < box.top and box.bottom < _MAP.bottom
             if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)

@@ -96,7 +96,7 @@ def _draw(words, answers, chances, unit, units, **rows):
     fig, axes = canvas(_WIDTH, _TOP + len(ROWS) * _HIGH + 104)
     wide = min(66.0, (_WIDTH - _LEFT - 14) / len(words))
     middles = [_LEFT + (n + 0.5) * wide for n in range(len(words))]
-    write(axes, 14, 18, f"Unit {unit} of {units}, word by word", 14.5, INK, "left", "bold")
+    write(axes, 14, 18, f"Unit {unit} (of 0 to {units - 1}), word by word", 14.5, INK, "left", "bold")
     write(axes, 14, 39, "gates from 0, closed, to 1, open; orange positive, blue negative", 12, MUTED, "left")
     size = min(12.5, *(12.5 * (wide - 4) / width_of(word, 12.5) for word in words))
     write_many(axes, [(x, _TOP - 14, word, "center") for x, word in zip(middles, words, strict=True)], size, INK, "bold")
@@ -158,4 +158,4 @@ def _describe(words, answers, chances, unit, units, **rows):
         for n, word in enumerate(words)
     )
     said = ", ".join(f"{answer} {chance:.0%}" for answer, chance in zip(answers, chances, strict=True))
-    return f"Unit {unit} of {units} of an LSTM along the sentence “{' '.join(words)}”. {listed}. Answers after each word: {said}."
+    return f"Unit {unit} (of 0 to {units - 1}) of an LSTM along the sentence “{' '.join(words)}”. {listed}. Answers after each word: {said}."

@@ -121,3 +121,18 @@ def test_every_control_says_what_it_is(figure):
 def test_what_does_not_fit_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         embedding_plane(**({"vectors": table(), "words": WORDS, "contexts": table(1), "count": 3} | arguments))
+
+
+def test_every_name_stands_apart_from_the_others_and_plain_ones_from_all_dots(published, monkeypatch):
+    from mmlearn.show import explore_embedding as module
+
+    placed = []
+    monkeypatch.setattr(module, "write_many", lambda axes, entries, *style: placed.extend(entries))
+    words = [f"w{n}" for n in range(60)]
+    figure = embedding_plane(table(5, 60, 6), words, count=3)
+    points = module._on_map(figure.state["place"])
+    assert len(placed) >= 20  # most of them find room
+    for left, middle, name, _ in placed:
+        wide = module.width_of(name, 11.5, "normal")
+        inside = (points[:, 0] > left) & (points[:, 0] < left + wide) & (abs(points[:, 1] - middle) < 7)
+        assert not inside.any(), name

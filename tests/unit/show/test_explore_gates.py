@@ -66,7 +66,7 @@ def test_it_begins_with_the_unit_that_tells_the_sentences_apart(published, model
 
 def test_the_text_alternative_holds_the_numbers(figure):
     alt = html.unescape(re.search(r'alt="([^"]*)"', figure.html)[1])
-    assert "Unit 2 of 6 of an LSTM along the sentence “a red circle is left of a blue square”" in alt
+    assert "Unit 2 (of 0 to 5) of an LSTM along the sentence “a red circle is left of a blue square”" in alt
     f = figure.state["f"][1]
     assert f"red: forget gate f {f:.2f}" in alt
     assert alt.count("forget gate f") == 9
