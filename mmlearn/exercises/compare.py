@@ -187,7 +187,11 @@ def _first_difference(got, expected):
     wrong = wrong if wrong.any() else got != expected  # tiny differences only
     first = tuple(wrong.nonzero()[0].tolist())
     place = f"first difference at [{', '.join(map(str, first))}]: " if first else "difference: "
-    values = f"got {number(got[first].item())}, expected {number(expected[first].item())}"
+    ours, theirs = got[first].item(), expected[first].item()
+    texts = [(f"{ours:.{digits}g}", f"{theirs:.{digits}g}") for digits in (6, 9, 12, 17)]  # until the digits differ
+    pairs = [(number(ours), number(theirs)), *texts]
+    mine, right = next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
+    values = f"got {mine}, expected {right}"
     return place + values + (f"   ({int(wrong.sum())} of {wrong.numel()} values differ)" if wrong.numel() > 1 else "")
 
 

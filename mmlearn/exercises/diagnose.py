@@ -153,7 +153,7 @@ def _right_parts(exercise, wrong):
     expected = wrong[0].expected
     names = [str(name) for name in getattr(expected, "_fields", exercise.returns)]
     bad = {d.part for run in wrong for d in run.differences}
-    right = [name for name in names if name not in bad]
+    right = [name for name in names if not any(part == name or part.startswith(f"{name}.") for part in bad)]
     if not isinstance(expected, tuple) or not right or "" in bad:
         return ""
     return f"Right already: {', '.join(f'`{name}`' for name in right)}."

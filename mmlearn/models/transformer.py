@@ -140,7 +140,10 @@ class EncoderBlock(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(features, eps), nn.LayerNorm(features, eps)
 
     def forward(self, x, mask=None):
-        """y = x + MHA(LN(x)), then y + W_2 φ(W_1 LN(y) + b_1) + b_2 with φ = GELU — Eq. 10.8 (Vaswani et al. 2017, Xiong et al. 2020)."""
+        """y = x + MHA(LN(x)), then y + W_2 φ(W_1 LN(y) + b_1) + b_2 — Eq. 10.8 (Vaswani et al. 2017, Xiong et al. 2020).
+
+        φ is the block's activation: GELU, unless another was named.
+        """
         x = add(self, x, self.norm1, lambda y: self.self_attn(y, mask=mask))
         return add(self, x, self.norm2, lambda y: feed_forward(self, y))
 

@@ -158,4 +158,5 @@ def _describe(words, answers, chances, unit, units, **rows):
         for n, word in enumerate(words)
     )
     said = ", ".join(f"{answer} {chance:.0%}" for answer, chance in zip(answers, chances, strict=True))
-    return f"Unit {unit} (of 0 to {units - 1}) of an LSTM along the sentence “{' '.join(words)}”. {listed}. Answers after each word: {said}."
+    which = f"Unit {unit} (of 0 to {units - 1}) of an LSTM along the sentence “{' '.join(words)}”"
+    return f"{which}. {listed}. Answers after each word: {said}."
