@@ -92,4 +92,4 @@ def _scores(scores, name):
         raise ValueError(
             f"{name} holds NaN, {int(scores.isnan().sum())} of {len(scores)}: a score must have its place in an order"
         )
-    return scores.detach().cpu()
+    return scores.detach().cpu().contiguous()

@@ -114,6 +114,17 @@ def _best_variant(centre=True, back=True, pick=lambda Vh, k: Vh[:k], scale=lambd
     return wrong
 
 
+def _smallest_of_eigh(x, k):
+    centred = x - x.mean(0)
+    axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, :k]
+    return x.mean(0) + centred @ axes @ axes.T
+
+
+def _mean_twice(x, k):
+    _, _, axes = principal_axes(x)
+    return x.mean(0) + x @ axes[:k].T @ axes[:k]
+
+
 def _codes_instead(x, k):
     mean, _, axes = principal_axes(x)
     return (x - mean) @ axes[:k].T
@@ -152,6 +163,8 @@ best_linear = Exercise(
         Mistake(_best_variant(back=False), "the mean is missing at the end: the decoder's bias puts it back"),
         Mistake(_best_variant(pick=lambda Vh, k: Vh[:, :k].T), "the axes are the *rows* of `Vh`: `torch.linalg.svd` returns $V^\\top$, so take `Vh[:k]`, not its first columns"),
         Mistake(_best_variant(pick=lambda Vh, k: Vh[-k:]), "the last axes are kept, those of the *smallest* variances", "`torch.linalg.svd` sorts from large to small, `torch.linalg.eigh` from small to large."),
+        Mistake(_smallest_of_eigh, "the first axes of `torch.linalg.eigh` are those of the *smallest* variances: take its last $k$ columns", "`torch.linalg.eigh` sorts from small to large, `torch.linalg.svd` from large to small."),
+        Mistake(_mean_twice, "the mean is put back, though it was not taken away from what is projected: project $x - \\bar x$"),
         Mistake(_best_variant(scale=lambda x: x.std(0)), "each feature is divided by its standard deviation first: that is the best code of *standardised* data, for another loss"),
         Mistake(_of_the_rows, "the mean is that of each example over its features; what is taken away is the mean *example*, over the $N$ rows"),
         Mistake(_codes_instead, "these are the codes $z$, $k$ numbers each; return what the decoder makes of them, $\\hat x$"),
@@ -278,9 +291,9 @@ sparse_loss = Exercise(
     oracle=_sparse,
     cases=lambda draw: [
         Case(draw.uniform(1, 2), draw.uniform(1, 2), draw.uniform(1, 1, low=0.2, high=0.8), 0.25, 1.0, label="one example, a code of one number"),
-        Case(draw.uniform(3, 2), draw.uniform(3, 2), draw.uniform(3, 4, low=0.1, high=0.9), 0.1, 0.5),
-        Case(draw.uniform(6, 5), draw.uniform(6, 5), draw.uniform(6, 8, low=0.05, high=0.95), 0.05, 3.0),
-        Case(draw.uniform(4, 3), draw.uniform(4, 3), draw.uniform(4, 2, low=0.1, high=0.9), 0.2, 0.0, label="weight 0"),
+        Case(draw.uniform(3, 2), draw.uniform(3, 2), draw.uniform(3, 4, low=0.1, high=0.9), 0.125, 0.5),
+        Case(draw.uniform(6, 5), draw.uniform(6, 5), draw.uniform(6, 8, low=0.05, high=0.95), 0.0625, 3.0),
+        Case(draw.uniform(4, 3), draw.uniform(4, 3), draw.uniform(4, 2, low=0.1, high=0.9), 0.25, 0.0, label="weight 0"),
     ],
     shapes={"x": "N D", "x_hat": "N D", "z": "N k"},
     mistakes=[
@@ -291,6 +304,7 @@ sparse_loss = Exercise(
         Mistake(_sparse_variant(total=torch.mean), "the divergence is averaged over the code; Eq. 11.10 adds it up"),
         Mistake(_sparse_variant(penalty=lambda p, q: _kl(p, q) / torch.log(torch.tensor(2.0, dtype=q.dtype))), "the logarithm is that to base 2; here it is the natural one"),
         Mistake(_sparse_variant(error=lambda d: d.square().mean()), "the squared error is a mean over all numbers; Eq. 11.3 adds up an example's numbers and takes the mean over examples"),
+        Mistake(_sparse_variant(error=lambda d: d.square().sum()), "the squared error is added up over the examples, too; Eq. 11.3 takes the mean over them"),
         Mistake(_sparse_variant(weigh=False), "the penalty is not multiplied by its weight"),
     ],
     hints=[
@@ -321,10 +335,10 @@ def _mixture_variant(
     keep=lambda v, s: v / (v + s**2),
     share=lambda logs: torch.softmax(logs, 1),
     half=2,
+    away=lambda d: d.square().sum(2),
 ):
     def wrong(noisy, weights, means, variance, std):
-        away = (noisy[:, None] - means).square().sum(2)
-        r = share(prior(weights) - away / (half * total(variance, std)))
+        r = share(prior(weights) - away(noisy[:, None] - means) / (half * total(variance, std)))
         shrunk = means + keep(variance, std) * (noisy[:, None] - means)
         return (r[..., None] * shrunk).sum(1)
 
@@ -371,6 +385,8 @@ mixture_denoiser = Exercise(
         Mistake(_mixture_variant(keep=lambda v, s: s**2 / (v + s**2)), "the shrinkage is turned round: the more noise, the *less* of $\\tilde x$ is believed"),
         Mistake(_mixture_variant(share=_hard), "the most probable Gaussian takes it all; the mean squared error wants the *average* over all of them"),
         Mistake(_mixture_variant(share=lambda logs: torch.softmax(logs, 0)), "the softmax runs over the examples; for each example the shares of the Gaussians add up to 1"),
+        Mistake(_mixture_variant(total=lambda v, s: s**2, keep=lambda v, s: 0.0), "the variance $v$ is left out: this is Eq. 11.12, for points; a Gaussian is spread by $v + \\tau^2$, and within it a part of $\\tilde x$ is believed"),
+        Mistake(_mixture_variant(away=lambda d: d.norm(dim=2)), "the distance in the exponent is not squared (`torch.cdist` and `norm` give the distance itself)"),
         Mistake(_mixture_variant(half=1), "the 2 in $\\exp(-\\|\\tilde x - \\mu\\|^2 / 2(v + \\tau^2))$ is missing"),
     ],
     hints=[
@@ -458,7 +474,7 @@ auc_of = Exercise(
 )  # fmt: skip
 
 
-def _detector(train, held_out, test, k, share, apart=False, columns=False, own=False, limit="held_out"):
+def _detector(train, held_out, test, k, share, apart=False, columns=False, own=False, limit="held_out", turned=False):
     """The detector with some of its three errors left in."""
     means = [part.mean(0) if apart else train.mean(0) for part in (train, held_out, test)]
     parts = [part - mean for part, mean in zip((train, held_out, test), means, strict=True)]
@@ -466,7 +482,7 @@ def _detector(train, held_out, test, k, share, apart=False, columns=False, own=F
     axes = Vh[:, :k] if columns else Vh[:k].T  # (D, k)
     of_train, of_held_out, of_test = ((part - part @ axes @ axes.T).square().sum(1) for part in parts)
     chosen = of_test if own else {"held_out": of_held_out, "train": of_train}[limit]
-    return of_test, of_test > chosen.quantile(1 - share)
+    return of_test, of_test > chosen.quantile(share if turned else 1 - share)
 
 
 def _repaired(train, held_out, test, k, share):
@@ -527,6 +543,7 @@ repaired_detector = Exercise(
         Mistake(_left(apart=True, own=True), "one error found, the axes'; two are left, one in the means and one in the limit"),
         Mistake(_left(columns=True, own=True), "one error found, the means'; two are left, one in the axes and one in the limit"),
         Mistake(_left(apart=True, columns=True, own=True), "all three errors are still in it"),
+        Mistake(_left(turned=True), "the limit is the quantile of `share`: nearly all normal pictures lie above it; about `share` of them are to lie above, so take the quantile of `1 - share`"),
         Mistake(_left(limit="train"), "the limit comes from the training pictures: the axes were fitted to them, so their errors are too small and the false alarms too many; `held_out` is there for that"),
     ],
     hints=[

@@ -101,8 +101,8 @@ def scaled_dot_product_attention_backward(
 ):
     """dV = Pᵀ·dO,  dP = dO·Vᵀ,  dS = P ⊙ (dP − rowsum(dP ⊙ P)),  dQ = dS·K/√E,  dK = dSᵀ·Q/√E — Eq. 10.5.
 
-    P are the weights; a scale that is given replaces 1/√E. dS is the Jacobian of the softmax, diag(p) − p pᵀ, applied to each row of dP; a float
-    mask, added to the scores, receives dS.
+    P are the weights; a scale that is given replaces 1/√E. dS is the Jacobian of the softmax, diag(p) − p pᵀ, applied to each row
+    of dP; a float mask, added to the scores, receives dS.
     grad_output: dO (…, L, V)   the rest: as given to scaled_dot_product_attention, without dropout, whose draw nobody here knows
     returns: AttentionGradients(query, key, value, attn_mask)
     """

@@ -17,6 +17,7 @@ _TILES = 15  # decoded pictures along each axis, where they are shown
 _MOST = 400  # codes that are drawn
 _WIDTH, _HEIGHT = 720, 440
 _PLANE = Box(40, 50, 400, 410)
+_EDGE = 7  # pixels by which a label keeps away from the frame, so that it is not cut
 
 
 def code_plane(model, images, labels, *, at=None):
@@ -211,7 +212,9 @@ def _codes(axes, plane, dots):
     by_label = {}
     for row in inside.tolist():
         label = int(plane.labels[row])
-        by_label.setdefault(label, []).append(_pixel(plane, plane.codes[row]))
+        x, y = _pixel(plane, plane.codes[row])
+        x, y = min(max(x, _PLANE.left + _EDGE), _PLANE.right - _EDGE), min(max(y, _PLANE.top + _EDGE), _PLANE.bottom - _EDGE)
+        by_label.setdefault(label, []).append((x, y))
     for label, places in by_label.items():
         colour = COLOURS[label % len(COLOURS)]
         if dots:

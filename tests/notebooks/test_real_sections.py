@@ -14,6 +14,7 @@ SAYS = {  # what each chapter prints of which data set
         "kitti_mini": "points in the picture: ",
     },
     "07-rnn": {"text_small": "SMS spam, RNN: "},
+    "08-lstm": {"text_small": "SMS spam: the bag's heaviest words"},
     "14-multimodal-data": {"fsdd": "split by speaker: ["},
 }
 

@@ -1,6 +1,7 @@
 """ROC curves and the areas under them: scikit-learn's, and intervals that hold the truth as often as they say."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmlearn.data import detection
 from mmlearn.data.detection import auc, bootstrap_interval, roc_curve
 
 FEW = st.lists(st.integers(0, 6), min_size=1, max_size=12).map(lambda values: torch.tensor(values, dtype=torch.float64))
@@ -37,6 +39,14 @@ def test_the_curve_is_scikit_learns():
     np.testing.assert_allclose(curve.found, found)
     np.testing.assert_allclose(curve.thresholds[1:], thresholds[1:])
     assert curve.thresholds[0] == math.inf
+
+
+def test_a_column_of_a_table_of_scores_is_taken_without_a_warning():
+    table = torch.randn(30, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert auc(table[:15, 1], table[15:, 1]) == auc(table[:15, 1].clone(), table[15:, 1].clone())
+    assert detection._scores(table[:, 1], "normal").is_contiguous()  # torch warns once per process only
 
 
 def test_an_order_preserving_change_of_the_scores_changes_nothing():

@@ -71,8 +71,14 @@ def by_distributions(x, x_hat, z, sparsity, weight):
     return F.mse_loss(x_hat, x, reduction="sum") / len(x) + weight * divergence
 
 
+def with_numbers_of_torchs_default_kind(x, x_hat, z, sparsity, weight):
+    rho, used = torch.tensor(sparsity), z.mean(0)  # float32, whatever z is
+    divergence = rho * torch.log(rho / used) + (1 - rho) * torch.log((1 - rho) / (1 - used))
+    return (x_hat - x).square().sum(1).mean() + weight * divergence.sum()
+
+
 def test_sparse_loss():
-    verify(ch11.sparse_loss, also_right=[by_distributions])
+    verify(ch11.sparse_loss, also_right=[by_distributions, with_numbers_of_torchs_default_kind])
 
 
 def by_tweedie(noisy, weights, means, variance, std):
