@@ -212,15 +212,18 @@ def _codes(axes, plane, dots):
     by_label = {}
     for row in inside.tolist():
         label = int(plane.labels[row])
-        x, y = _pixel(plane, plane.codes[row])
-        x, y = min(max(x, _PLANE.left + _EDGE), _PLANE.right - _EDGE), min(max(y, _PLANE.top + _EDGE), _PLANE.bottom - _EDGE)
-        by_label.setdefault(label, []).append((x, y))
+        by_label.setdefault(label, []).append(_pixel(plane, plane.codes[row]))
     for label, places in by_label.items():
         colour = COLOURS[label % len(COLOURS)]
         if dots:
             axes.scatter(*zip(*places, strict=True), s=(4.5 * POINTS) ** 2, color=colour, linewidths=0, zorder=3)
         else:
-            write_many(axes, [(x, y, str(label), "center") for x, y in places], 10.5, colour)
+            write_many(axes, [(*_off_the_frame(*place), str(label), "center") for place in places], 10.5, colour)
+
+
+def _off_the_frame(x, y):
+    """A label's place, moved inwards where the frame would cut the label."""
+    return min(max(x, _PLANE.left + _EDGE), _PLANE.right - _EDGE), min(max(y, _PLANE.top + _EDGE), _PLANE.bottom - _EDGE)
 
 
 def _pixel(plane, code):

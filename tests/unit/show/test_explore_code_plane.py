@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmlearn.show import explore_code_plane
 from mmlearn.show.explore_code_plane import CODES, DECODED, FREE, code_plane
 
 
@@ -134,3 +135,10 @@ def test_a_code_of_three_numbers_is_refused(published, pictures):
 
     with pytest.raises(ValueError, match=r"a code of 2 numbers.*\(60, 3\)"):
         code_plane(Three(), *pictures)
+
+
+def test_a_label_is_kept_off_the_frame_and_otherwise_stays_at_its_code():
+    frame, edge = explore_code_plane._PLANE, explore_code_plane._EDGE
+    assert explore_code_plane._off_the_frame(*frame.middle) == tuple(frame.middle)
+    assert explore_code_plane._off_the_frame(frame.left, frame.bottom) == (frame.left + edge, frame.bottom - edge)
+    assert explore_code_plane._off_the_frame(frame.right, frame.top) == (frame.right - edge, frame.top + edge)
