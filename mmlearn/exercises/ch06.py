@@ -33,10 +33,20 @@ lenet5 = ValueExercise(
     tolerance=0.0,
     mistakes=[
         Mistake(
-            (32, 16, 16, 8, 61706),
+            lambda answer: answer[0] == 32,
             "this keeps the size as padding 2 would; the original pads nothing, so a 5×5 kernel takes 4 pixels away",
+            example=(32, 16, 16, 8, 61706),
         ),
-        Mistake((28, 14, 14, 7, 61706), "the second convolution is not padded either: it takes 4 pixels away, like the first"),
+        Mistake(
+            lambda answer: answer[2] == 14,
+            "the second convolution is not padded either: it takes 4 pixels away, like the first",
+            example=(28, 14, 14, 7, 61706),
+        ),
+        Mistake(
+            lambda answer: answer[-1] in (60000, 60806),
+            "this is the count of 1998, or near it: there the second convolution left out some pairs of maps; here each of its maps sees all six",
+            example=(28, 14, 10, 5, 60000),
+        ),
         Mistake(
             lambda answer: answer[-1] == 61470,
             "the biases are missing in the last number: each output channel, and each output of a linear layer, has one",
@@ -58,7 +68,7 @@ lenet5 = ValueExercise(
         "Parameters: $6 \\cdot (1 \\cdot 25 + 1)$ for the first convolution, $16 \\cdot (6 \\cdot 25 + 1)$ for the second; a linear layer from $D$ to $K$ has $K (D + 1)$.",
         "The first linear layer takes $16 \\cdot 5 \\cdot 5$ numbers: $120 \\cdot 401$. Then $84 \\cdot 121$ and $10 \\cdot 85$. Add the five.",
     ],
-    afterword="The original had a few parameters less: its second convolution saw only some of the six maps, by a hand-made table (LeCun et al. 1998).",
+    afterword="LeCun, Bottou, Bengio and Haffner (1998) count 60,000: the second convolution saw only some of the six maps, by a hand-made table (900 fewer), each pooled map had a weight and a bias of its own (44 more), and the last layer was not trained (850 fewer).",
 )
 
 
@@ -73,13 +83,13 @@ def _cost(layers, channels, size):
 
 
 def _cost_variant(
-    weight=lambda O, C, k: O * C * k * k, places=lambda before, after: after**2, factor=2, follow=True, shrink=True
+    weight=lambda O, C, k: O * C * k * k, places=lambda before, after: after**2, factor=2, follow=True, shrink=True, sides=2
 ):
     def cost(layers, channels, size):
         weights = flops = 0
         for outputs, kernel_size, stride, padding in layers:
             before = size
-            after = (size + 2 * padding - kernel_size) // stride + 1
+            after = (size + sides * padding - kernel_size) // stride + 1
             weights += weight(outputs, channels, kernel_size)
             flops += factor * places(before, after) * outputs * channels * kernel_size**2
             size = after if shrink else size
@@ -114,6 +124,7 @@ network_cost = Exercise(
         Mistake(_cost_variant(factor=1), "each product comes with an addition: 2 FLOPs"),
         Mistake(_cost_variant(weight=lambda O, C, k: O * (C * k * k + 1)), "the biases are counted; this exercise asks for weights alone"),
         Mistake(_cost_variant(weight=lambda O, C, k: O * k * k), "a kernel has a slice for every input channel: $O \\cdot C \\cdot k^2$ weights"),
+        Mistake(_cost_variant(sides=1), "the padding lies on both sides: $H + 2p$ pixels in a row"),
         Mistake(_cost_variant(places=lambda before, after: after), "a map has rows and columns: $H'^2$ places"),
     ],
     hints=[
@@ -181,6 +192,7 @@ receptive_field_and_jump = Exercise(
         Mistake(_field_variant(grow=lambda k, d: k - 1), "the dilation is forgotten: the cells stand $d$ apart"),
         Mistake(_field_variant(grow=lambda k, d: d * k - 1), "the gap between neighbouring cells is $d$: the reach is $d(k-1)$, not $dk - 1$"),
         Mistake(_field_variant(start=0), "the recursion begins with $r_0 = 1$: a pixel sees itself"),
+        Mistake(lambda layers: _field(layers)[::-1], "the two numbers are swapped: first the field, then the jump"),
         Mistake(_field_variant(add=True), "strides multiply: after two strides of 3, neighbours are 9 pixels apart"),
     ],
     hints=[
@@ -244,6 +256,29 @@ def _block_variant(
     return block
 
 
+def _norm_last(x, first, second, stride=1, projection=None):
+    """relu(norm(conv + x)): the stream itself is normalised."""
+    y = F.conv2d(F.relu(_norm(F.conv2d(x, first, stride=stride, padding=1))), second, padding=1)
+    way = x if projection is None else _norm(F.conv2d(x, projection, stride=stride))
+    return F.relu(_norm(y + way))
+
+
+def _relu_first(x, first, second, stride=1, projection=None):
+    """f with norm(relu(conv)) in place of relu(norm(conv))."""
+    y = _norm(F.relu(F.conv2d(x, first, stride=stride, padding=1)))
+    y = _norm(F.conv2d(y, second, padding=1))
+    way = x if projection is None else _norm(F.conv2d(x, projection, stride=stride))
+    return F.relu(y + way)
+
+
+def _stride_second(x, first, second, stride=1, projection=None):
+    """The second convolution has the stride."""
+    y = F.relu(_norm(F.conv2d(x, first, padding=1)))
+    y = _norm(F.conv2d(y, second, stride=stride, padding=1))
+    way = x if projection is None else _norm(F.conv2d(x, projection, stride=stride))
+    return F.relu(y + way)
+
+
 def _added_last(x, first, second, stride=1, projection=None):
     """relu(f(x)) + x."""
     y = F.relu(_norm(F.conv2d(x, first, stride=stride, padding=1)))
@@ -279,6 +314,9 @@ residual_block = Exercise(
         Mistake(_block_variant(last_norm=lambda y: y), "the second convolution is not normalised"),
         Mistake(_block_variant(first_norm=lambda y: y), "the first convolution is not normalised"),
         Mistake(_block_variant(branch=F.relu), "one ReLU too many: the branch may be negative when it is added"),
+        Mistake(_norm_last, "the second norm comes after the addition: it divides the shortcut, too, which should stay as it is"),
+        Mistake(_relu_first, "the first ReLU comes before its norm: convolution, norm, ReLU is the order"),
+        Mistake(_stride_second, "the second convolution has the stride: it belongs to the first"),
     ],
     hints=[
         "Write the branch first: convolution, norm, ReLU, convolution, norm. Each 3×3 convolution has `padding=1`; only the first has the stride.",
@@ -322,8 +360,15 @@ def _all_norms(model):
     return model
 
 
+def _frozen(model):
+    for stage in model.blocks:
+        for block in stage:
+            torch.nn.init.zeros_(block.bn2.weight).requires_grad_(False)
+    return model
+
+
 def _gammas(answer, depth, width):
-    """The norms' scales after the answer has changed a fresh network in place, by name, and how many other numbers it changed."""
+    """The norms' scales after the answer has changed a fresh network in place, and what else it changed, by name."""
     from mmlearn.models.resnet import ResNet
 
     with torch.random.fork_rng(devices=[]):
@@ -335,7 +380,13 @@ def _gammas(answer, depth, width):
     changed = sum(not torch.equal(state[name], before[name]) for name in before)
     last = torch.stack([block.bn2.weight.detach().abs().max() for stage in model.blocks for block in stage])
     others = torch.stack([block.bn1.weight.detach().abs().min() for stage in model.blocks for block in stage])
-    return {"γ of each block's second norm": last, "γ of each block's first norm": others, "tensors changed": changed}
+    frozen = sum(not parameter.requires_grad for parameter in model.parameters())
+    return {
+        "γ of each block's second norm": last,
+        "γ of each block's first norm": others,
+        "tensors changed": changed,
+        "tensors that can no longer learn": frozen,
+    }
 
 
 start_as_identity = Exercise(
@@ -354,7 +405,12 @@ start_as_identity = Exercise(
             "the convolution is set to zero: its norm then divides by almost nothing, and the gradient that comes back is hundreds of times too large",
             "Norm and convolution are different places to write a 0: behind the norm nothing is divided.",
         ),
-        Mistake(_zero_what(lambda block: block.bn1.weight.zero_()), "this is the *first* norm of each block: the branch must be silent at its end"),
+        Mistake(_zero_what(lambda block: block.bn1.weight.zero_()), "this is the *first* norm of each block: the branch is silent, but for ever: all that comes after it is 0, so no weight in it gets a gradient"),
+        Mistake(
+            _zero_what(lambda block: (block.bn1.weight.zero_(), block.bn2.weight.zero_())),
+            "both norms of each block are silent: then the second one's input is 0, and not even its $\\gamma$ gets a gradient: the branch never wakes up",
+        ),
+        Mistake(_frozen, "$\\gamma$ is zero, and no longer trained: it must start there, not stay there"),
         Mistake(_first_of_stage, "only the last block of each stage is changed: every block has a branch"),
         Mistake(_all_norms, "all norms are silent now, the first layer's as well: nothing passes, and nothing can be learned"),
         Mistake(lambda model: model, "nothing has changed: the norm's scale $\\gamma$ is its `weight` (its `bias` is 0 from the start), and it must be set in place"),
@@ -398,6 +454,10 @@ class_maps = Exercise(
             "the largest place alone counts here: that is global *max* pooling",
         ),
         Mistake(
+            lambda maps, weight, bias: (_maps(maps, weight, bias)[1].softmax(1).mean((2, 3)) + bias, _maps(maps, weight, bias)[1].softmax(1)),
+            "a softmax at every place: it is not linear, so its mean is not what the mean of the maps would give",
+        ),
+        Mistake(
             lambda maps, weight, bias: (_maps(maps, weight, 0 * bias)[0], _maps(maps, weight, bias)[1]),
             "the bias is missing in the logits",
         ),
@@ -433,7 +493,7 @@ ablation = ValueExercise(
     mistakes=[
         Mistake(
             lambda answer: answer[1] is True and answer[4] is False,
-            "look at B again: the seeds of the two rows overlap, and the means differ by less than one seed from the next",
+            "look at B again: the seeds of the two rows overlap, and one seed in three even says the opposite",
             example=(True, True, False, True, False),
         ),
         Mistake(
@@ -467,7 +527,7 @@ ablation = ValueExercise(
         "A statement about something that no row varies is not supported, however plausible it is.",
         "“These runs do not show a difference” can be true where “there is no difference” is not supported.",
     ],
-    afterword="Three seeds against three separate completely by chance in one of ten cases, in one of twenty if the direction was named before. A small effect needs more seeds, or a paired comparison.",
+    afterword="Three seeds against three separate completely by chance in one of ten cases, in one of twenty if the direction was named before. A small effect needs more seeds; comparing the rows seed by seed helps only if the seeds have something in common, such as the same batches.",
 )
 
 
@@ -563,11 +623,19 @@ repaired_block = Exercise(
             "one error found, the shortcut's; two are left, one at the addition and one in the norms",
         ),
         Mistake(_left(silent=True, early=True, batch=True), "all three errors are still in it"),
+        Mistake(
+            lambda x, p, stride=1, training=False: _repaired(x, p, stride, training=False),
+            "when training, the norms use the kept statistics: there they should use the batch's",
+        ),
+        Mistake(
+            lambda x, p, stride=1, training=False: _repaired(x, p, stride, training=not training),
+            "training and testing are swapped in the norms: the batch's statistics belong to training, the kept ones to testing",
+        ),
     ],
     hints=[
         "Ask the block three questions, as `interview` does: what if the branch is silent (γ of the second norm 0)? What if the shape changes? What if an image comes with other company?",
         "With a silent branch the block should be `relu(shortcut)`. And `training=False` must reach the norms: there, give `F.batch_norm` the kept mean and variance.",
         '`shortcut = F.conv2d(x, p["projection"], stride=stride) if "projection" in p else x`, and at the end `F.relu(y + shortcut)`.',
     ],
-    afterword="None of the three stops a network from learning something. That is why they are published.",
+    afterword="None of the three stops a network from learning something. That is how such errors survive.",
 )

@@ -44,6 +44,7 @@ nothing. A tour:
     show.embedding_plane(vectors, words)                      # chapter 09: words in a plane, and who is near
     show.attention_explorer(pictures, mask, texts, maps, patch_maps)   # chapter 10: where a head looks, in words and patches
     show.code_plane(model, images, labels)                    # chapter 11: move through the codes, see what is decoded
+    show.latent_explorer(decode, posterior, pictures)         # chapter 12: a slider for each latent, decoded at once
     show.information_dial()                                   # chapter 14: dial what a label needs; the ceilings move
 
 Colours: ``show.COLOURS`` is the categorical palette (``show.COLOURS.blue``, ``show.COLOURS[0]``), ``show.SEQUENTIAL`` and
@@ -78,6 +79,7 @@ _HOME = {
     "embedding_plane": "explore_embedding",
     "attention_explorer": "explore_attention",
     "code_plane": "explore_code_plane",
+    "latent_explorer": "explore_latents",
     "scenes": "scene_grids",
     "questions": "scene_grids",
     "sound": "sounds",

@@ -24,6 +24,12 @@ def test_lenet5_are_the_numbers_of_a_network_of_torch():
     assert ch06.lenet5.oracle == (*sizes, parameters)
 
 
+def test_the_count_of_1998_is_60000():
+    assert ch06.lenet5.oracle[-1] - 6 * 150 + 2 * (6 + 16) - 10 * 85 == 60000  # 60 of 96 pairs of maps; pools; the last layer
+    assert 6 * 16 - 60 == 36 and 36 * 25 == 900
+    assert "1998" in ch06.lenet5.judge((28, 14, 10, 5, 60000)).text()
+
+
 def by_building(layers, channels, size):
     x, weights, flops = torch.zeros(1, channels, size, size), 0, 0
     for outputs, k, stride, padding in layers:
@@ -87,6 +93,31 @@ def test_a_network_so_started_is_shallow_and_wakes_up():
     block = model.blocks[0][0]
     assert block.bn2.weight.grad.abs().max() > 0
     assert block.conv1.weight.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize("names", [["bn1"], ["bn1", "bn2"]])
+def test_a_silent_first_norm_leaves_the_branch_dead(names):
+    torch.manual_seed(0)
+    model = ResNet(image_size=8, depth=8, width=4)
+    for stage in model.blocks:
+        for block in stage:
+            for name in names:
+                nn.init.zeros_(getattr(block, name).weight)
+    model(torch.rand(6, 1, 8, 8)).square().sum().backward()
+    for stage in model.blocks:
+        for block in stage:
+            for layer in (block.conv1, block.conv2, block.bn1, block.bn2):
+                assert not layer.weight.grad.any()
+
+
+def test_a_frozen_scale_is_told_from_one_that_starts_at_zero():
+    def frozen(model):
+        by_name(model)
+        for stage in model.blocks:
+            for block in stage:
+                block.bn2.weight.requires_grad_(False)
+
+    assert "not stay there" in ch06.start_as_identity.judge(frozen).text()
 
 
 def pooled_first(maps, weight, bias):
