@@ -25,9 +25,12 @@ def test_lenet5_are_the_numbers_of_a_network_of_torch():
 
 
 def test_the_count_of_1998_is_60000():
-    assert ch06.lenet5.oracle[-1] - 6 * 150 + 2 * (6 + 16) - 10 * 85 == 60000  # 60 of 96 pairs of maps; pools; the last layer
-    assert 6 * 16 - 60 == 36 and 36 * 25 == 900
-    assert "1998" in ch06.lenet5.judge((28, 14, 10, 5, 60000)).text()
+    table = 6 * [3] + 9 * [4] + [6]  # how many of the six maps each map of the second convolution sees
+    unseen, pools, last = 25 * (6 * 16 - sum(table)), 2 * (6 + 16), 10 * (84 + 1)
+    assert ch06.lenet5.oracle[-1] - unseen + pools - last == 60000
+    assert f"{unseen} fewer" in ch06.lenet5.afterword
+    assert f"{pools} more" in ch06.lenet5.afterword
+    assert "count of 1998" in str(ch06.lenet5.judge((28, 14, 10, 5, 60000)))
 
 
 def by_building(layers, channels, size):
@@ -117,7 +120,7 @@ def test_a_frozen_scale_is_told_from_one_that_starts_at_zero():
             for block in stage:
                 block.bn2.weight.requires_grad_(False)
 
-    assert "not stay there" in ch06.start_as_identity.judge(frozen).text()
+    assert "not stay there" in str(ch06.start_as_identity.judge(frozen))
 
 
 def pooled_first(maps, weight, bias):

@@ -12,6 +12,7 @@ from mmlearn.models.language_model import LanguageModel
 from mmlearn.models.mlp import MLP
 from mmlearn.models.recurrent import TextRNN
 from mmlearn.models.resnet import ResNet, ResNet18
+from mmlearn.models.skip_gram import SkipGram
 from mmlearn.models.text_transformer import TextTransformer
 from mmlearn.models.vae import VAE
 from mmlearn.models.vit import ViT
