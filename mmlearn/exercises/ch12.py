@@ -84,6 +84,10 @@ bound_and_gap = Exercise(
             lambda prior, likelihood, q: ((q * (prior * likelihood).log()).sum() - (q * q.log()).sum(), (prior * likelihood).sum().log()),
             "the second number is $\\log p(x)$; the gap is what it has more than the ELBO",
         ),
+        Mistake(
+            lambda prior, likelihood, q: ((q * (likelihood * q / prior).log()).sum(), _bound(prior, likelihood, q)[1]),
+            "the divergence from the prior is added to the mean of $\\log p(x \\mid z)$; it must be subtracted",
+        ),
     ],
     hints=[
         "First the joint: `prior * likelihood`. Its sum is $p(x)$, and divided by its sum it is the posterior.",
@@ -141,6 +145,11 @@ gaussian_kl = Exercise(
         Mistake(_kl_variant(twice=2.0), "`log_var` is taken for $\\log\\sigma$: it is $\\log\\sigma^2$, so that $\\sigma^2$ is `log_var.exp()`"),
         Mistake(_kl_variant(turned=True), "the two Gaussians are exchanged: this is KL(prior‖q)"),
         Mistake(_kl_variant(scaled=False), "the squared distance of the means is not divided by the prior's variance $s^2$"),
+        Mistake(
+            lambda mean, log_var, prior_mean, prior_log_var: _kl(mean, log_var, prior_mean, prior_log_var)
+            + ((mean - prior_mean) ** 2 * ((-log_var).exp() - (-prior_log_var).exp())).sum(1) / 2,
+            "the squared distance of the means is divided by $\\sigma^2$; it is the prior's $s^2$ that belongs there",
+        ),
         Mistake(_kl_variant(half=1.0), "the factor ½ is missing"),
         Mistake(_kl_variant(reduce=lambda t: t.mean(1)), "averaged over the numbers of the code; independent numbers add up"),
         Mistake(_kl_variant(reduce=lambda t: t), "one number for each example is asked for: add up the numbers of its code"),
@@ -445,6 +454,10 @@ expert_product = Exercise(
         Mistake(
             lambda means, variances, present: (_experts(means, variances, present)[0], 1 / _experts(means, variances, present)[1]),
             "the second answer is the precision; the variance is its inverse",
+        ),
+        Mistake(
+            lambda means, variances, present: (_experts(means, variances, present)[0], _experts(means, variances, present)[1].sqrt()),
+            "the second answer is $\\sigma$; the variance $\\sigma^2$ is asked for",
         ),
     ],
     hints=[

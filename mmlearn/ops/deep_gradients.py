@@ -95,9 +95,9 @@ def residual_jacobian(jacobian):
 
 
 def residual_bounds(norms):
-    """Π_l (1 − ‖J_l‖) ≤ ‖Jᵀg‖ / ‖g‖ ≤ Π_l (1 + ‖J_l‖), for a chain of layers x + f_l(x) — Eq. 6.12.
+    """Π_l max(0, 1 − ‖J_l‖) ≤ ‖Jᵀg‖ / ‖g‖ ≤ Π_l (1 + ‖J_l‖), for a chain of layers x + f_l(x) — Eq. 6.12.
 
-    norms: ‖J_l‖ = σ_max of each branch   returns: (lower, upper); where some ‖J_l‖ ≥ 1 the lower bound says nothing and is 0
+    norms: ‖J_l‖ = σ_max of each branch   returns: (lower, upper); a lower bound of 0 says nothing
 
     >>> residual_bounds([0.5, 0.5])
     (0.25, 2.25)
