@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import torch
 
+from mmlearn.models import bpe
 from mmlearn.ops.divergence import skip_gram_negative_sampling_backward
 
 from .case import Case
@@ -270,20 +271,6 @@ def _joined(pieces, pair):
     return out
 
 
-def _learn(counts, merges):
-    words = {word: [*word, "</w>"] for word in counts}
-    learned = []
-    for _ in range(merges):
-        pairs = Counter()
-        for word, pieces in words.items():
-            for pair in pairwise(pieces):
-                pairs[pair] += counts[word]
-        best = max(pairs, key=pairs.get)
-        learned.append(best)
-        words = {word: _joined(pieces, best) for word, pieces in words.items()}
-    return learned
-
-
 def _learn_solution(counts, merges):
     words = {word: [*word, "</w>"] for word in counts}
     learned = []
@@ -353,7 +340,7 @@ learn_merges = Exercise(
     minutes=30,
     difficulty=3,
     equation="Eq. 9.14",
-    oracle=_learn,
+    oracle=bpe.learn_merges,
     cases=lambda draw: [Case(dict(counts), merges) for counts, merges in _MERGE_CASES],
     float32=False,
     solution=_learn_solution,
