@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmlearn.ops.attention import attention_weights, scaled_dot_product_attention, scaled_dot_product_attention_backward
@@ -208,17 +208,23 @@ def test_an_empty_batch_and_no_queries_give_empty_outputs():
 
 @settings(max_examples=40)
 @given(call=calls())
+@example(call=([numbers(1, 1, 1), numbers(1, 1, 1), numbers(2, 1, 1)], {"attn_mask": torch.ones(2, 1, 1, dtype=torch.bool)}))
 def test_weights_are_a_distribution_over_the_keys_that_are_allowed(call):
     (query, key, value), options = call
+    mask = options.get("attn_mask")
+    front = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+    if mask is not None and torch.broadcast_shapes(front, mask.shape[:-2]) != front:  # it fits the values' batch only
+        with pytest.raises(ValueError, match="attn_mask: expected bool or float64 that broadcasts to"):
+            attention_weights(query, key, **options)
+        return
     weights = attention_weights(query, key, **options)
     assert (weights >= 0).all()
     sums = weights.sum(-1)
     torch.testing.assert_close(sums, (sums > 0.5).double())  # 1, or 0 where nothing is allowed
-    mask = options.get("attn_mask")
     if mask is not None and mask.dtype == torch.bool:
-        full = torch.broadcast_shapes(weights.shape, mask.shape)
-        assert not weights.expand(full)[~mask.expand(full)].any()
-        assert torch.equal(sums.expand(full[:-1]) > 0.5, mask.expand(full).any(-1))
+        allowed = mask.expand(weights.shape)
+        assert not weights[~allowed].any()
+        assert torch.equal(sums > 0.5, allowed.any(-1))
     torch.testing.assert_close(scaled_dot_product_attention(query, key, value, **options), weights @ value)
 
 
