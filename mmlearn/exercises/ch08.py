@@ -619,19 +619,6 @@ gru_step = Exercise(
 )
 
 
-def _both(read, read_back, x, lengths):
-    T = x.shape[1]
-    steps = torch.arange(T)
-    within = steps < lengths[:, None]
-    places = torch.where(within, lengths[:, None] - 1 - steps, steps)
-
-    def turned(sequence):
-        return sequence.gather(1, places[:, :, None].expand(-1, -1, sequence.shape[2]))
-
-    outputs = torch.cat([read(x), turned(read_back(turned(x)))], 2)
-    return outputs * within[:, :, None]
-
-
 def _both_solution(read, read_back, x, lengths):
     N, T, _ = x.shape
     outputs = []
@@ -699,7 +686,7 @@ both_ways = Exercise(
     minutes=20,
     difficulty=2,
     equation="Eq. 8.8",
-    oracle=_both,
+    oracle=_both_variant(),
     cases=_both_cases,
     shapes={"x": "N T D"},
     solution=_both_solution,

@@ -36,6 +36,14 @@ class Box(NamedTuple):
     def middle(self):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
+    def overlaps(self, other):
+        """Whether they share more than an edge.
+
+        >>> Box(0, 0, 2, 2).overlaps(Box(1, 1, 3, 3)), Box(0, 0, 2, 2).overlaps(Box(2, 0, 3, 2))
+        (True, False)
+        """
+        return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+
 
 def canvas(width, height):
     """An empty card, (figure, axes), whose axes count CSS pixels from its top left corner. Nothing on it moves by itself."""

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import torch
 
+from mmlearn.ops.subspace import principal_axes
 from mmlearn.ops.word_vectors import nearest, unit_rows
 from mmlearn.show.canvas import POINTS, Box, canvas, number, outline, write
 from mmlearn.show.pieces import listed, rules, width_of, write_many
@@ -50,7 +51,7 @@ def embedding_plane(vectors, words, *, contexts=None, groups=None, pairs=(), wor
     count = min(7, most) if count is None else count
     if not 1 <= count <= most:
         raise ValueError(f"count must be 1 to {most} neighbours; got {count!r}")
-    places, shares = principal_axes(tables["vectors"])
+    places, shares = places_on_axes(tables["vectors"])
     planes = {name: axes for name, axes in PLANES.items() if max(axes) < places.shape[1]}
     controls = {
         "word": ipywidgets.Dropdown(options=sorted(words), value=chosen, description="word"),
@@ -68,18 +69,16 @@ def embedding_plane(vectors, words, *, contexts=None, groups=None, pairs=(), wor
     return interactive(_draw, _describe, note=_explain, compute=compute, arrange=_arrange, **controls)
 
 
-def principal_axes(vectors, axes=3):
+def places_on_axes(vectors, axes=3):
     """Unit vectors along their principal axes, and the share of the variance along each: arrays (V, axes) and (axes,).
 
     The sign of each axis is chosen so that the word farthest out lies on its positive side.
     """
     units = unit_rows(vectors)
-    units = units - units.mean(0)
-    left, values, _ = torch.linalg.svd(units, full_matrices=False)
-    places = (left * values)[:, :axes]
+    mean, variances, directions = principal_axes(units)
+    places = (units - mean) @ directions[:axes].T
     far = places.gather(0, places.abs().argmax(0, keepdim=True))  # (1, axes)
-    variance = values.square() / values.square().sum()
-    return (places * far.sign()).numpy(), variance[:axes].numpy()
+    return (places * far.sign()).numpy(), (variances / variances.sum())[:axes].numpy()
 
 
 def neighbours(tables, words, word, count, by):
@@ -145,11 +144,11 @@ def _name_words(axes, at, order, marked, colour):
                 options += [(side, y + step) for step in (-13, 13, -26, 26)]
         boxes = {at: Box(at[0] - 1, at[1] - 7, at[0] + wide + 1, at[1] + 7) for at in options}
         # no name covers a dot, but where a marked word would stay without its name
-        clear = [at for at, box in boxes.items() if not any(_overlap(box, dot) for dot in dots)]
+        clear = [at for at, box in boxes.items() if not any(box.overlaps(dot) for dot in dots)]
         for left, middle in clear + bold * options:
             box = boxes[left, middle]
             inside = _MAP.left < box.left and box.right < _MAP.right and _MAP.top < box.top and box.bottom < _MAP.bottom
-            if inside and not any(_overlap(box, other) for other in taken):
+            if inside and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 (loud if bold else quiet).append((each, (left, middle, each, "left")))
                 break
@@ -159,10 +158,6 @@ def _name_words(axes, at, order, marked, colour):
         written = write(axes, entry[0], entry[1], each, _TEXT + 1, colour.get(each, INK), "left", "bold")
         written.set_bbox({"facecolor": CARD, "edgecolor": "none", "pad": 0.4, "alpha": 0.75})
         written.set_zorder(5)
-
-
-def _overlap(one, other):
-    return one.left < other.right and other.left < one.right and one.top < other.bottom and other.top < one.bottom
 
 
 def _legend(axes, groups):

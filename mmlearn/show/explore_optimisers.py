@@ -167,17 +167,13 @@ def _name_paths(axes, drawn, taken):
             apart = np.linalg.norm(others - (x, y), axis=1).min()
             for middle in (y - 13, y + 13):
                 box = Box(x - half, middle - 9, x + half, middle + 9)
-                crowded = any(_overlap(box, other) for other in taken)
+                crowded = any(box.overlaps(other) for other in taken)
                 if _MAP.left < box.left and box.right < _MAP.right and _MAP.top < box.top and box.bottom < _MAP.bottom:
                     found.append((not crowded, apart, -len(found), x, middle, box))
         if found:
             *_, x, middle, box = max(found)
             taken.append(box)
             _label(axes, x, middle, name, NAMES[name])
-
-
-def _overlap(one, other):
-    return one.left < other.right and other.left < one.right and one.top < other.bottom and other.top < one.bottom
 
 
 def _label(axes, x, y, text, colour, align="center"):

@@ -1,6 +1,7 @@
 """What a notebook would receive: every figure that a test shows, as the bundle of mime types it publishes."""
 
 import base64
+import html
 import io
 import re
 
@@ -35,3 +36,15 @@ def pixels():
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
     return decode
+
+
+@pytest.fixture
+def alt_of():
+    """A function: the alternative text of an interactive figure's picture."""
+    return lambda figure: html.unescape(re.search(r'alt="([^"]*)"', figure.html)[1])
+
+
+@pytest.fixture
+def note_of():
+    """A function: the sentence below an interactive figure, which a screen reader reads when it changes, without its tags."""
+    return lambda figure: html.unescape(re.sub("<[^>]*>", "", re.search(r"<p aria-live.*?</p>", figure.html)[0]))

@@ -1,12 +1,9 @@
-import html
-import re
-
 import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from mmlearn.show.explore_embedding import ALIKE, BESIDE, embedding_plane, principal_axes
+from mmlearn.show.explore_embedding import ALIKE, BESIDE, embedding_plane, places_on_axes
 
 WORDS = ["red", "blue", "star", "stars", "ring", "rings", "the"]
 GROUPS = {"colours": ["red", "blue"], "shapes": ["star", "ring"]}
@@ -23,18 +20,10 @@ def figure(published):
     )
 
 
-def alt_of(figure):
-    return html.unescape(re.search(r'alt="([^"]*)"', figure.html)[1])
-
-
-def note_of(figure):
-    return html.unescape(re.sub("<[^>]*>", "", re.search(r"<p aria-live.*?</p>", figure.html)[0]))
-
-
 def test_the_plane_is_that_of_scikit_learns_principal_components():
     vectors = table(3, 20, 6).double()
     units = (vectors / vectors.norm(dim=1, keepdim=True)).numpy()
-    found, shares = principal_axes(vectors)
+    found, shares = places_on_axes(vectors)
     judge = PCA(3)
     places = judge.fit_transform(units)
     np.testing.assert_allclose(np.abs(found), np.abs(places), atol=1e-9)
@@ -50,7 +39,7 @@ def test_the_list_holds_the_largest_cosines_and_never_the_word_itself(figure):
     assert {word for word, _ in figure.state["found"]} == set(WORDS) - {"the"}
 
 
-def test_beside_it_stand_the_words_with_the_largest_products(figure):
+def test_beside_it_stand_the_words_with_the_largest_products(figure, alt_of, note_of):
     figure.set(by=BESIDE, count=2)
     odds = torch.sigmoid(table(1) @ table()[WORDS.index("star")])
     best = odds.topk(2)
@@ -60,14 +49,14 @@ def test_beside_it_stand_the_words_with_the_largest_products(figure):
     assert "are expected beside it most" in note_of(figure)
 
 
-def test_without_contexts_only_likeness_is_offered(published):
+def test_without_contexts_only_likeness_is_offered(published, note_of):
     plain = embedding_plane(table(), WORDS)
     assert plain.widgets["by"].options == (ALIKE,)
     assert plain.value["word"] == "red"
     assert "nearest: " in note_of(plain)
 
 
-def test_the_text_alternative_lists_the_neighbours_and_the_share_of_the_variance(figure):
+def test_the_text_alternative_lists_the_neighbours_and_the_share_of_the_variance(figure, alt_of):
     alt = alt_of(figure)
     for word, value in figure.state["found"]:
         assert f"{word} ({value:.2f})".replace("-", "−") in alt
@@ -75,13 +64,13 @@ def test_the_text_alternative_lists_the_neighbours_and_the_share_of_the_variance
     assert "colours and shapes in colours" in alt
 
 
-def test_the_note_counts_neighbours_of_the_same_group(figure):
+def test_the_note_counts_neighbours_of_the_same_group(figure, note_of):
     same = sum(word in GROUPS["shapes"] for word, _ in figure.state["found"])
     assert note_of(figure) == f"Of the 3 words that are alike most, {same} belong to “shapes” like “star” itself."
 
 
 def test_another_plane_shows_other_axes_of_the_same_vectors(figure):
-    places, shares = principal_axes(table().double())
+    places, shares = places_on_axes(table().double())
     figure.set(plane="axes 2 and 3")
     np.testing.assert_allclose(figure.state["place"], places[:, [1, 2]])
     assert figure.state["share"] == pytest.approx(shares[[1, 2]].sum())
@@ -93,7 +82,7 @@ def test_two_features_make_one_plane_that_holds_everything(published):
     assert flat.state["share"] == pytest.approx(1)
 
 
-def test_words_at_one_place_can_be_drawn(published):
+def test_words_at_one_place_can_be_drawn(published, alt_of):
     assert "variance" in alt_of(embedding_plane(table(0, 3, 4)[[0, 0, 1]], ["a", "b", "c"], count=2))
 
 

@@ -1,6 +1,3 @@
-import html
-import re
-
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
@@ -26,14 +23,6 @@ def figure(vae, published):
     return latent_explorer(vae.decode, vae.encode(PICTURES), PICTURES, LABELS, units=3, example=2)
 
 
-def alt_of(figure):
-    return html.unescape(re.search(r'alt="([^"]*)"', figure.html)[1])
-
-
-def note_of(figure):
-    return html.unescape(re.sub("<[^>]*>", "", re.search(r"<p aria-live.*?</p>", figure.html)[0]))
-
-
 def test_it_starts_with_the_code_of_the_example(figure, vae):
     mean = vae.encode(PICTURES).mean[2]
     torch.testing.assert_close(figure.state["code"], mean, atol=0.0051, rtol=0)  # the sliders keep two digits
@@ -49,7 +38,7 @@ def test_the_sliders_are_the_numbers_with_most_nats(vae):
     torch.testing.assert_close(each[places], nats)
 
 
-def test_a_slider_moves_its_number_and_the_picture(figure, vae):
+def test_a_slider_moves_its_number_and_the_picture(figure, vae, alt_of):
     place = figure.state["units"][1].item()
     before, name = figure.state["code"].clone(), f"z{place + 1}"
     figure.set(**{name: -2.5})
@@ -68,14 +57,14 @@ def test_a_row_is_the_traversal_of_the_model(figure, vae):
     torch.testing.assert_close(figure.state["rows"], expected[figure.state["units"]])
 
 
-def test_another_example_sets_all_sliders(figure, vae):
+def test_another_example_sets_all_sliders(figure, vae, alt_of):
     figure.set(z1=0.0, example=6)
     torch.testing.assert_close(figure.state["code"], vae.encode(PICTURES).mean[6], atol=0.0051, rtol=0)
     assert figure.value["z1"] == pytest.approx(vae.encode(PICTURES).mean[6, 0].item(), abs=0.0051)
     assert "begun with picture 6" in alt_of(figure)
 
 
-def test_words_name_the_most_similar_picture(vae, published):
+def test_words_name_the_most_similar_picture(vae, published, alt_of, note_of):
     """A decoder that gives back one of the pictures, whatever the code."""
 
     def decode(z):

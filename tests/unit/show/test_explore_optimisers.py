@@ -1,4 +1,3 @@
-import html
 import re
 
 import numpy as np
@@ -22,14 +21,6 @@ SETTINGS = st.fixed_dictionaries(
 @pytest.fixture
 def figure(published):
     return optimiser_paths()
-
-
-def alt_of(figure):
-    return html.unescape(re.search(r'alt="([^"]*)"', figure.html)[1])
-
-
-def note_of(figure):
-    return html.unescape(re.sub("<[^>]*>", "", re.search(r"<p aria-live.*?</p>", figure.html)[0]))
 
 
 def torchs_path(make, surface, steps):
@@ -83,14 +74,14 @@ def test_turning_the_valley_changes_nothing_for_gradient_descent_and_much_for_ad
         assert np.abs(turned[name] @ turn.T - straight[name]).max() > 0.1
 
 
-def test_it_starts_below_the_bound_with_all_paths_in_the_picture(figure):
+def test_it_starts_below_the_bound_with_all_paths_in_the_picture(figure, alt_of, note_of):
     assert figure.value["lr"] < 2 / STEEP
     assert all(len(points) == 61 for points in figure.state["paths"].values())
     assert "is below 2/λ = 2/50 = 0.04" in note_of(figure)
     assert "outside" not in alt_of(figure)
 
 
-def test_beyond_the_bound_plain_descent_leaves_the_picture(figure):
+def test_beyond_the_bound_plain_descent_leaves_the_picture(figure, alt_of, note_of):
     figure.set(lr=0.0412, steps=60)
     assert "is not below 2/λ" in note_of(figure)
     assert "SGD ends outside the picture" in alt_of(figure)
@@ -100,14 +91,14 @@ def test_beyond_the_bound_plain_descent_leaves_the_picture(figure):
     assert "SGD and momentum have run away." in note_of(figure)
 
 
-def test_the_saddle_holds_plain_descent_longest(figure):
+def test_the_saddle_holds_plain_descent_longest(figure, note_of):
     figure.set(surface=SADDLE)
     assert "momentum, RMSProp and AdamW." in note_of(figure)
     figure.set(steps=200)
     assert "SGD, momentum, RMSProp and AdamW." in note_of(figure)
 
 
-def test_the_text_alternative_tells_where_each_path_ends(figure):
+def test_the_text_alternative_tells_where_each_path_ends(figure, alt_of):
     figure.set(surface=VALLEY, lr=0.01, momentum=0.5, steps=3)
     alt = alt_of(figure)
     for name, points in figure.state["paths"].items():
@@ -118,7 +109,7 @@ def test_the_text_alternative_tells_where_each_path_ends(figure):
     assert "over 3 steps with learning rate 0.01 and momentum 0.5" in alt
 
 
-def test_one_step_and_a_run_away_loss_can_be_drawn(figure):
+def test_one_step_and_a_run_away_loss_can_be_drawn(figure, alt_of):
     figure.set(steps=1)
     assert "1 step " in alt_of(figure)
     figure.set(lr=1.0, steps=200, momentum=0.98)

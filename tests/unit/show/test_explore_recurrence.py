@@ -1,8 +1,5 @@
 """Chapter 07's figure: the lengths are autograd's, the bound holds at every setting, and what it says is what it shows."""
 
-import html
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -24,14 +21,6 @@ SETTINGS = st.fixed_dictionaries(
 @pytest.fixture
 def figure(published):
     return gradient_through_time()
-
-
-def alt_of(figure):
-    return html.unescape(re.search(r'alt="([^"]*)"', figure.html)[1])
-
-
-def note_of(figure):
-    return html.unescape(re.sub("<[^>]*>", "", re.search(r"<p aria-live.*?</p>", figure.html)[0]))
 
 
 @settings(max_examples=25, deadline=None)
@@ -59,7 +48,7 @@ def test_the_lengths_are_those_of_autograd():
     np.testing.assert_allclose(state["measured"][-1], grad.norm(dim=1))
 
 
-def test_it_starts_with_a_bound_that_explodes_and_a_gradient_that_vanishes(figure):
+def test_it_starts_with_a_bound_that_explodes_and_a_gradient_that_vanishes(figure, alt_of, note_of):
     assert figure.state["bound"][-1] > 1e10
     assert figure.state["measured"][-1].max() < 0.1
     assert "spectral radius 1.00" in alt_of(figure)
@@ -74,7 +63,7 @@ def test_an_orthogonal_matrix_with_quiet_inputs_keeps_the_length(figure):
     assert figure.state["measured"][-1].min() > 0.8
 
 
-def test_one_way_pairs_grow_before_they_vanish_though_the_radius_is_below_one(figure):
+def test_one_way_pairs_grow_before_they_vanish_though_the_radius_is_below_one(figure, alt_of, note_of):
     figure.set(matrix=ONE_WAY, radius=0.8, inputs=0.01)
     assert figure.state["measured"].max() > 2
     assert figure.state["measured"][-1].max() < 0.1
@@ -92,7 +81,7 @@ def test_saturation_stops_the_explosion(figure):
 
 @pytest.mark.parametrize("matrix", [RANDOM, ORTHOGONAL, ONE_WAY])
 @pytest.mark.parametrize(("radius", "steps"), [(0.3, 100), (2.0, 100), (1.0, 5)])
-def test_every_corner_can_be_drawn(figure, matrix, radius, steps):
+def test_every_corner_can_be_drawn(figure, matrix, radius, steps, alt_of):
     figure.set(matrix=matrix, radius=radius, steps=steps)
     assert f"goes back {steps} steps" in alt_of(figure)
 
