@@ -9,7 +9,6 @@ import time
 _RETRY = 0.02  # seconds until a student's code that swallowed the first exception gets the next
 _raise_later = ctypes.pythonapi.PyThreadState_SetAsyncExc  # raises an exception in a thread, at its next call or loop
 _raise_later.argtypes = [ctypes.c_ulong, ctypes.py_object]
-_NOTHING = ctypes.py_object()  # a null pointer: forget the exception that is on its way
 _STORM = 30  # exceptions in a row, see below
 _left = {}  # how many of them are left to raise, by thread
 
@@ -37,7 +36,9 @@ def call_within(seconds, function, *args, **kwargs):
     """`function(*args, **kwargs)`, ended by `TimeLimit` after `seconds`.
 
     In the main thread of a POSIX system an alarm signal interrupts it; elsewhere a second thread raises the exception in this
-    one. A call into C that never returns cannot be ended. Handlers, timers and trace functions are put back as they were.
+    one. A call into C that never returns cannot be ended. Handlers, timers and trace functions are put back as they were, and no
+    exception stays on its way. (To overwrite it with a null pointer would not do: CPython 3.11 then looks for it for ever, and
+    the next traced function, in a debugger say, never begins.)
     """
     if seconds <= 0:
         raise TimeLimit
@@ -68,9 +69,10 @@ def _with_alarm(seconds, function, args, kwargs):
     finally:
         try:
             _left[thread] = 0
-            _raise_later(thread, _NOTHING)
+            while rings > 1:  # one that is on its way is called back by taking it
+                _raise_later(thread, TimeLimit)
         except TimeLimit:
-            pass  # the last of a storm
+            pass
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.settrace(trace)
         signal.signal(signal.SIGALRM, signal.SIG_DFL if handler is None else handler)
@@ -97,14 +99,15 @@ def _raise_in_lines(count, frame, ours):
 
 
 def _with_watchdog(seconds, function, args, kwargs):
-    thread, over, sending = threading.get_ident(), threading.Event(), threading.Lock()
+    thread, over, sending, sent = threading.get_ident(), threading.Event(), threading.Lock(), False
 
     def watch():
+        nonlocal sent
         exception, pause = TimeLimit, seconds
         while not over.wait(pause):
             with sending:
                 if not over.is_set():
-                    _left[thread] = _STORM
+                    _left[thread], sent = _STORM, True
                     _raise_later(thread, exception)
             exception, pause = _Storm, _RETRY
 
@@ -117,7 +120,11 @@ def _with_watchdog(seconds, function, args, kwargs):
             sending.acquire()  # from here on the watchdog sends nothing
         except TimeLimit:
             pass  # the last that it had sent, raised as the call above ended
-        _left[thread] = 0
-        _raise_later(thread, _NOTHING)
+        try:
+            _left[thread] = 0
+            while sent:
+                _raise_later(thread, TimeLimit)
+        except TimeLimit:
+            pass
         over.set()
         sending.release()

@@ -1,6 +1,7 @@
 """Every endless loop ends soon after its limit, whatever it catches, and leaves the process as it was."""
 
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -143,3 +144,45 @@ def test_except_exception_does_not_catch_the_limit():
 
     with pytest.raises(TimeLimit):
         call_within(LIMIT, answer)
+
+
+AFTERWARDS = """
+import sys, threading
+from mmlearn.exercises.timeout import TimeLimit, call_within
+
+def swallow():
+    while True:
+        try:
+            sum(range(10))
+        except:
+            pass
+
+def traced(frame, event, arg):
+    return traced
+
+def within_and_beyond():
+    assert call_within(5, abs, -3) == 3
+    for loop in (swallow,) * 3:
+        try:
+            call_within(0.1, loop)
+        except TimeLimit:
+            pass
+    sys.settrace(traced)
+    (lambda: None)()
+    sys.settrace(None)
+
+if THREAD:
+    thread = threading.Thread(target=within_and_beyond)
+    thread.start()
+    thread.join()
+else:
+    within_and_beyond()
+print("alive")
+"""
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_a_debugger_works_afterwards(thread):
+    """A trace function is called at each function's begin; CPython 3.11 never gets past it with an exception half on its way."""
+    code = AFTERWARDS.replace("THREAD", str(thread))
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout == "alive\n"
