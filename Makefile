@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help lab test test-all bench build data lint lock venv clean
+.PHONY: help lab test test-all bench build data models lint lock venv clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ build: venv  ## write chapters/ from solutions/
 
 data: venv  ## write data/world and its checksums   (make data ARGS=--check)
 	@$(BIN)/python tools/make_world_sample.py $(ARGS)
+
+models: venv  ## train data/models anew, a few minutes   (make models ARGS=--check trains nothing)
+	@$(BIN)/python tools/make_models.py $(ARGS)
 
 lint: venv  ## ruff, import-linter, codespell
 	@$(BIN)/python -m pytest -q tests/unit/test_lint.py $(ARGS)

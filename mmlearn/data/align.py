@@ -46,8 +46,9 @@ def clock(count, rate, start=0.0):
 
 
 def resample_to(values, times, new_times, hold=None):
-    """Values at other moments, on straight lines between the measurements: (T,), (T, D) or (N, T, D) → (M,), (M, D) or (N, M, D).
+    """x(t) = x_k + (t − t_k)/(t_{k+1} − t_k) · (x_{k+1} − x_k) between the measurements k and k + 1 — Eq. 18.1.
 
+    values: (T,), (T, D) or (N, T, D) → (M,), (M, D) or (N, M, D)
     times: (T,) seconds, rising   new_times: (M,) seconds, in any order
     hold: None refuses moments outside times[0] … times[-1]; "edge" gives them the first or last measurement.
     A NaN in a measurement spoils the two stretches beside it and stays visible as NaN.

@@ -37,6 +37,35 @@ def fill_absent(values, present):
     return values.where(present.reshape(-1, *(1,) * (values.ndim - 1)), 0)
 
 
+def kept_at_random(present, p, *, generator=None, keep_one=True):
+    """Which modalities stay when each goes with probability p, and one at least stays with each example.
+
+    present: (N, M) bool, what the examples have   p: the probability, or (M,) of them   generator: None for torch's own
+    keep_one: an example that would lose all it has keeps one of them, drawn evenly. What was absent stays absent.
+    returns: (N, M) bool, on the device of ``present``
+
+    >>> kept_at_random(torch.tensor([[True, True], [False, True]]), 1.0).sum(1)
+    tensor([1, 1])
+    """
+    has = present.cpu()
+    keep = has & (torch.rand(has.shape, generator=generator) >= torch.as_tensor(p))
+    if keep_one:
+        rescued = torch.rand(has.shape, generator=generator).masked_fill(~has, -1).argmax(dim=1, keepdim=True)  # (N, 1)
+        keep = keep | (torch.zeros_like(keep).scatter(1, rescued, True) & has & ~keep.any(dim=1, keepdim=True))
+    return keep.to(present.device)
+
+
+def probability_of_loss(p, M):
+    """p − p^M/M: how often each of M modalities is gone, if each goes with probability p and one at least stays — Eq. 19.7.
+
+    All go with probability p^M; then one of the M, drawn evenly, is given back.
+
+    >>> probability_of_loss(0.5, 2)
+    0.375
+    """
+    return p - p**M / M
+
+
 def drop_modalities(batch, p, seed, modalities=None, keep_one=True):
     """Modality dropout (Neverova et al. 2016): the batch with modalities taken away at random, as they may be when it matters.
 
@@ -66,15 +95,10 @@ def drop_modalities(batch, p, seed, modalities=None, keep_one=True):
     generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
 
     has = torch.stack([batch.present[name].cpu() for name in p], dim=1)  # (N, M)
-    keep = has & (torch.rand(has.shape, generator=generator) >= torch.tensor(list(p.values())))
-    if keep_one:
-        if not has.any(dim=1).all():
-            rows = (~has.any(dim=1)).nonzero().flatten().tolist()
-            raise ValueError(
-                f"samples {rows[:10]} have none of {', '.join(map(repr, p))}: leave them out, or pass keep_one=False"
-            )
-        rescued = torch.rand(has.shape, generator=generator).masked_fill(~has, -1).argmax(dim=1, keepdim=True)  # (N, 1)
-        keep = keep | (torch.zeros_like(keep).scatter(1, rescued, True) & ~keep.any(dim=1, keepdim=True))
+    if keep_one and not has.any(dim=1).all():
+        rows = (~has.any(dim=1)).nonzero().flatten().tolist()
+        raise ValueError(f"samples {rows[:10]} have none of {', '.join(map(repr, p))}: leave them out, or pass keep_one=False")
+    keep = kept_at_random(has, torch.tensor(list(p.values())), generator=generator, keep_one=keep_one)
 
     values, mask, present = dict(batch.values), dict(batch.mask), dict(batch.present)
     for name, kept in zip(p, keep.unbind(dim=1), strict=True):

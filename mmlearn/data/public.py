@@ -9,8 +9,8 @@
 A data set is an entry of the table ``_DATASETS`` (where it is, which files, their checksums) and a function that reads it.
 The files, their names and the folder are torchvision's, so that a folder made by either serves both.
 
-``coco_captions``, ``fsdd``, ``kitti`` and ``sms_spam`` read what you put into place yourself; without it, they say what to put
-where.
+``clothing``, ``coco_captions``, ``easy_vqa``, ``fsdd``, ``kitti`` and ``sms_spam`` read what you put into place yourself; without
+it, they say what to put where.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,11 @@ from pathlib import Path
 
 import torch
 
+from mmlearn.data.clothing import clothing
 from mmlearn.data.coco import coco_captions
 from mmlearn.data.download import DamagedFile, DownloadError, RemoteFile, cache_folder, download
 from mmlearn.data.driving import kitti
+from mmlearn.data.easy_vqa import easy_vqa
 from mmlearn.data.sms_spam import sms_spam
 from mmlearn.data.splits import ImageSplits, Labelled, hold_out
 from mmlearn.data.spoken_digits import fsdd
@@ -29,7 +31,9 @@ from mmlearn.data.spoken_digits import fsdd
 __all__ = [
     "PublicDataset",
     "available",
+    "clothing",
     "coco_captions",
+    "easy_vqa",
     "fashion_mnist",
     "fetch",
     "fsdd",

@@ -3,6 +3,7 @@
     from mmlearn.data import read_folder, shipped
 
     train = read_folder(shipped.folder("world") / "train")       # 128 pictures with captions, questions, boxes
+    shipped.folder("models") / "world-resnet"                     # a small encoder that transformers' AutoModel reads
 
 What it is, how it was made and under which licence, is in the README.md beside it: ``folder("world").parent / "README.md"``.
 """
@@ -11,7 +12,7 @@ import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 
-NAMES = ("world",)
+NAMES = ("world", "models")
 _DISTRIBUTION = "mmlearn-course"
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -34,9 +35,10 @@ def folder(name="world"):
         return beside
     if inside.is_dir():
         return inside
+    target = "data" if name == "world" else name
     raise FileNotFoundError(
         f"the data set {name!r} that comes with the course is not here: neither {beside}, where a clone has it, nor {inside}, "
-        "where an installed package has it. In a clone, run  make data  (or  git restore data); else install the course anew"
+        f"where an installed package has it. In a clone, run  make {target}  (or  git restore data); else install the course anew"
     )
 
 

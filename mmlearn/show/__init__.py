@@ -45,7 +45,14 @@ nothing. A tour:
     show.attention_explorer(pictures, mask, texts, maps, patch_maps)   # chapter 10: where a head looks, in words and patches
     show.code_plane(model, images, labels)                    # chapter 11: move through the codes, see what is decoded
     show.latent_explorer(decode, posterior, pictures)         # chapter 12: a slider for each latent, decoded at once
+    show.neighbours_explorer(pictures, features, attributes)  # chapter 13: who is near whom, layer by layer
     show.information_dial()                                   # chapter 14: dial what a label needs; the ceilings move
+    show.fusion_explorer(runs, ceilings, symbols)             # chapter 15: swap the operator, see its accuracy and its ceiling
+    show.rank_explorer(log_odds, ceilings)                    # chapter 16: what each rank buys and costs
+    show.look_explorer(pictures, mask, phrases, maps)         # chapter 17: which region each word looks at
+    show.similarity_explorer(images, texts, scales, steps, pictures, captions)   # chapter 18: the similarity matrix in training
+    show.balance_explorer(norms, curves, rates, ceiling)      # chapter 19: each modality's gradient, and what a missing one costs
+    show.gradient_pair()                                      # chapter 20: two gradients, an angle, and five ways to combine them
 
 Colours: ``show.COLOURS`` is the categorical palette (``show.COLOURS.blue``, ``show.COLOURS[0]``), ``show.SEQUENTIAL`` and
 ``show.SIGNED`` name the colour maps for amounts and for signed values.
@@ -80,6 +87,13 @@ _HOME = {
     "attention_explorer": "explore_attention",
     "code_plane": "explore_code_plane",
     "latent_explorer": "explore_latents",
+    "neighbours_explorer": "explore_neighbours",
+    "fusion_explorer": "explore_fusion",
+    "rank_explorer": "explore_rank",
+    "look_explorer": "explore_looks",
+    "similarity_explorer": "explore_alignment",
+    "balance_explorer": "explore_balance",
+    "gradient_pair": "explore_task_gradients",
     "scenes": "scene_grids",
     "questions": "scene_grids",
     "sound": "sounds",

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from mmlearn.training.batches import as_tensors, batches, check_data, count_batches, reseed
 from mmlearn.training.evaluate import Means, device_of, evaluate, modes_kept
 from mmlearn.training.history import History
+from mmlearn.training.multitask.task_gradients import TaskGradients
 from mmlearn.training.nonfinite import check_epoch, check_loss
 from mmlearn.training.progress import Progress
 from mmlearn.training.run import Run
@@ -32,6 +34,8 @@ def fit(
     device=None,
     amp=None,
     clip=None,
+    accumulate=1,
+    combine=None,
     patience=None,
     monitor=None,
     checkpoint=None,
@@ -51,20 +55,26 @@ def fit(
     amp                 mixed precision: bfloat16, or float16 with loss scaling where the GPU has no bfloat16; by default on
                         a CUDA device only
     clip                largest norm of the gradient
+    accumulate          make one step of so many batches, as if they were one: the memory is that of a small batch
+    combine             for several tasks: ``loss`` then returns (K,) losses, and combine makes one step of them (see
+                        ``mmlearn.training.multitask``). A function or Module (K,) → (), whose parameters are trained, too; or
+                        a TaskGradients. The recorded losses are plain sums, whatever the weights are
     patience            stop after so many epochs without a better ``monitor`` (default "validation_loss"), and put the
                         weights of the best epoch back; names that end in loss or error are better when smaller
     checkpoint          a file to save to after each epoch; with ``resume``, a run that was killed goes on from it to the very
                         numbers it would have reached
 
-    Raises NonFiniteError (a FloatingPointError) when the loss is NaN or infinite, CheckpointMismatch when the checkpoint is
-    of another model or run, ValueError on data without examples. An interrupt from the keyboard ends training: the history
-    of the completed epochs is returned, and the checkpoint is that of the last one.
+    Raises NonFiniteError (a FloatingPointError) when the loss, or one task's, is NaN or infinite, CheckpointMismatch when the
+    checkpoint is of another model or run, ValueError on data without examples. An interrupt from the keyboard ends training: the
+    history of the completed epochs is returned, and the checkpoint is that of the last one.
     """
-    _check_numbers(epochs, batch_size, patience, monitor, validation)
+    _check_numbers(epochs, batch_size, patience, monitor, validation, accumulate)
     device = torch.device(device) if device is not None else device_of(model)
     model.to(device)
+    if isinstance(combine, torch.nn.Module):
+        combine.to(device)
     train, validation = _on_device(train, device, "train"), _on_device(validation, device, "validation")
-    optimizer = _make_optimizer(optimizer, model, lr)
+    optimizer = _make_optimizer(optimizer, model, lr, combine)
     scheduler = _make_scheduler(scheduler, optimizer)
     dtype = _amp_dtype(amp, device)
     autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
@@ -74,7 +84,8 @@ def fit(
     settings = {"model": _name(model), "loss": _name(loss), "optimizer": _name(optimizer), "scheduler": _name(scheduler)}
     settings |= {"lr": optimizer.param_groups[0]["lr"], "clip": clip, "amp": str(dtype), "seed": seed, "batch_size": batch_size}
     settings |= {"examples": _count_examples(train), "monitor": history.monitor, "patience": patience}
-    run = Run(model, optimizer, scheduler, scaler, history, settings, patience, checkpoint and Path(checkpoint))
+    settings |= {"combine": _name(combine), "accumulate": accumulate if accumulate > 1 else None}
+    run = Run(model, optimizer, scheduler, scaler, history, settings, patience, checkpoint and Path(checkpoint), combine)
     if checkpoint and resume:
         run.restore()
 
@@ -87,10 +98,12 @@ def fit(
                 bar.epoch(epoch)
                 _seed_epoch(seed, epoch, device, train)
                 record = {"epoch": epoch, "lr": run.lr}
-                record |= train_epoch(run, batches(train, batch_size, device, shuffle=True), loss, metrics, autocast, clip, bar)
+                here = batches(train, batch_size, device, shuffle=True)
+                record |= train_epoch(run, here, loss, metrics, autocast, clip, accumulate, bar)
                 if validation is not None:
+                    whole = loss if combine is None else lambda outputs, target: loss(outputs, target).sum()
                     with autocast:
-                        scores = evaluate(model, validation, loss=loss, metrics=metrics, batch_size=batch_size, device=device)
+                        scores = evaluate(model, validation, loss=whole, metrics=metrics, batch_size=batch_size, device=device)
                     record |= {f"validation_{name}": score for name, score in scores.items()}
                 record["seconds"] = time.perf_counter() - started
                 check_epoch(record, run)
@@ -111,29 +124,54 @@ def fit(
     return history
 
 
-def train_epoch(run, data, loss, metrics, autocast, clip, bar):
+def train_epoch(run, data, loss, metrics, autocast, clip, accumulate, bar):
     """One pass over the batches of ``data``: forward, loss, backward, step. Returns the mean loss and metrics."""
     model, optimizer, scaler = run.model, run.optimizer, run.scaler
     model.train()
-    means, last = Means("train_"), None
-    for step, batch in enumerate(data, start=1):
-        *inputs, target = batch
-        with autocast:
-            outputs = model(*inputs)  # (N, …)
-            batch_loss = loss(outputs, target)  # ()
-        last = check_loss(batch_loss, run, step, last, batch)
-
+    _call(run.combine, "begin_epoch")
+    means, last, step = Means("train_"), None, 0
+    data = iter(data)
+    while group := list(islice(data, accumulate)):
         optimizer.zero_grad()
-        scaler.scale(batch_loss).backward()
+        examples, rows = sum(len(batch[-1]) for batch in group), None
+        for batch in group:
+            *inputs, target = batch
+            with autocast:
+                outputs = model(*inputs)  # (N, …)
+                losses = loss(outputs, target)  # (), or (K,) with combine
+            step += 1
+            last = check_loss(losses, run, step, last, batch)
+            rows = _backward(run, losses, len(target) / examples, rows)
+            means.add(losses if run.combine is None else losses.sum(), outputs, target, metrics)
+            bar.step(last)
+        if rows is not None:
+            run.combine.write(rows, _trained(model), scaler.get_scale())
         if clip is not None:
             scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         scaler.step(optimizer)
         scaler.update()
-
-        means.add(batch_loss, outputs, target, metrics)
-        bar.step(last)
+    _call(run.combine, "end_epoch")
     return means.result()
+
+
+def _backward(run, losses, share, rows):
+    """The gradients of one batch, whose examples are this share of the step's; the tasks' own where combine wants them."""
+    if isinstance(run.combine, TaskGradients):
+        return run.combine.add(rows, run.scaler.scale(share * losses), _trained(run.model))
+    whole = losses if run.combine is None else run.combine(losses)
+    run.scaler.scale(share * whole).backward()
+    return None
+
+
+def _call(thing, method):
+    """What some ways to combine want to know: that an epoch begins or ends."""
+    if hasattr(thing, method):
+        getattr(thing, method)()
+
+
+def _trained(module):
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 @contextmanager
@@ -161,15 +199,25 @@ def _amp_dtype(amp, device):
     return torch.bfloat16
 
 
-def _make_optimizer(optimizer, model, lr):
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def _make_optimizer(optimizer, model, lr, combine=None):
+    trained = _trained(model)
     if not trained:
         raise ValueError("the model has no parameter to train: none, or each has requires_grad=False")
+    weights = _trained(combine) if isinstance(combine, torch.nn.Module) else []
     if not isinstance(optimizer, torch.optim.Optimizer):
-        return (optimizer or torch.optim.AdamW)(trained, lr=lr)
-    mine = {id(parameter) for parameter in model.parameters()}
-    if any(id(parameter) not in mine for group in optimizer.param_groups for parameter in group["params"]):
+        groups = trained
+        if weights:  # without decay, which would pull the weights of tasks towards nothing that means anything
+            own = getattr(combine, "lr", None)
+            groups = [{"params": trained}, {"params": weights, "lr": lr if own is None else own, "weight_decay": 0.0}]
+        return (optimizer or torch.optim.AdamW)(groups, lr=lr)
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if held - {id(parameter) for parameter in [*model.parameters(), *weights]}:
         raise ValueError("the optimizer holds parameters that are not this model's: make it from model.parameters()")
+    if any(id(parameter) not in held for parameter in weights):
+        raise ValueError(
+            f"the optimizer does not hold the parameters of combine={_name(combine)}, which would never move: make it from "
+            "[*model.parameters(), *combine.parameters()], or pass a function, such as optimizer=torch.optim.AdamW"
+        )
     return optimizer
 
 
@@ -199,8 +247,9 @@ def _name(thing):
     return None if thing is None else getattr(thing, "__name__", type(thing).__name__)
 
 
-def _check_numbers(epochs, batch_size, patience, monitor, validation):
-    for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": 1 if patience is None else patience}.items():
+def _check_numbers(epochs, batch_size, patience, monitor, validation, accumulate):
+    numbers = {"epochs": epochs, "batch_size": batch_size, "patience": 1 if patience is None else patience}
+    for name, value in (numbers | {"accumulate": accumulate}).items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number, at least 1; got {value!r}")
     if validation is None and (monitor or "").startswith("validation"):

@@ -16,15 +16,28 @@ class NonFiniteError(FloatingPointError):
 
 
 def check_loss(loss, run, step, last, batch):
-    """The loss of this step as a number. Raises NonFiniteError unless it is finite; ``last`` is that of the step before."""
-    if loss.numel() != 1:
-        raise ValueError(f"loss must return one number, the mean over the batch; got a tensor of shape {tuple(loss.shape)}")
-    value = loss.item()
-    if not math.isfinite(value):
-        before = "it was the first step" if last is None else f"the last finite loss was {last:.4g}"
-        where = f"the loss became {value} in epoch {len(run.history) + 1}, step {step} ({before})"
-        raise NonFiniteError(f"{where}: {_cause(run, batch)}. {_kept(run)}", run.history)
-    return value
+    """The loss of this step as a number, that of several tasks as their sum; ``last`` is that of the step before.
+
+    Raises NonFiniteError unless it is finite, and names the task where there are several.
+    """
+    several = getattr(run, "combine", None) is not None
+    if several and loss.ndim != 1:
+        raise ValueError(
+            f"with combine, loss must return (K,) losses, one for each task; got a tensor of shape {tuple(loss.shape)}"
+        )
+    if not several and loss.numel() != 1:
+        raise ValueError(
+            f"loss must return one number, the mean over the batch; got a tensor of shape {tuple(loss.shape)}. If these are the "
+            "losses of several tasks, say how they make one step: combine=…"
+        )
+    values = loss.detach().reshape(-1).tolist()
+    for task, value in enumerate(values):
+        if not math.isfinite(value):
+            which = f"the loss of task {task}, counted from 0," if several else "the loss"
+            before = "it was the first step" if last is None else f"the last finite loss was {last:.4g}"
+            where = f"{which} became {value} in epoch {len(run.history) + 1}, step {step} ({before})"
+            raise NonFiniteError(f"{where}: {_cause(run, batch)}. {_kept(run)}", run.history)
+    return sum(values)
 
 
 def check_epoch(record, run):

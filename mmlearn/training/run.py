@@ -9,7 +9,7 @@ import torch
 from mmlearn.training.checkpoint import check_same_model, check_same_run, load_checkpoint, save_checkpoint
 from mmlearn.training.history import History
 
-_PARTS = ("model", "optimizer", "scheduler", "scaler")
+_PARTS = ("model", "optimizer", "scheduler", "scaler", "combine")
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Run:
     settings: dict = field(default_factory=dict)  # two runs that differ in one of these give different numbers
     patience: int | None = None
     checkpoint: Path | None = None
+    combine: object = None  # what makes one step of several tasks' losses; a Module where it learns
     best: dict | None = None  # with patience: the weights of the best epoch
 
     @property
@@ -52,7 +53,7 @@ class Run:
             self.save()
 
     def save(self):
-        parts = {name: getattr(self, name).state_dict() for name in _PARTS if getattr(self, name) is not None}
+        parts = {name: part.state_dict() for name, part in self._parts()}
         save_checkpoint(self.checkpoint, parts | {"best": self.best, "history": self.history.epochs, "settings": self.settings})
 
     def restore(self):
@@ -62,7 +63,10 @@ class Run:
             return
         check_same_run(self.checkpoint, saved["settings"], self.settings)
         check_same_model(self.checkpoint, saved["model"], self.model)
-        for name in _PARTS:
-            if getattr(self, name) is not None:
-                getattr(self, name).load_state_dict(saved[name])
+        for name, part in self._parts():
+            part.load_state_dict(saved[name])
         self.best, self.history.epochs = saved["best"], saved["history"]
+
+    def _parts(self):
+        """What has a state: name and object."""
+        return [(name, getattr(self, name)) for name in _PARTS if hasattr(getattr(self, name), "state_dict")]

@@ -15,7 +15,14 @@ SAYS = {  # what each chapter prints of which data set
     },
     "07-rnn": {"text_small": "SMS spam, RNN: "},
     "08-lstm": {"text_small": "SMS spam: the bag's heaviest words"},
+    "13-features": {"clothing_dataset_small": "clothing, world-resnet: ["},
     "14-multimodal-data": {"fsdd": "split by speaker: ["},
+    "15-fusion": {"fsdd": "spoken and written digits: "},
+    "16-bilinear-fusion": {"easy_vqa": "easy-VQA: 9,673 questions"},
+    "17-interaction": {"easy_vqa": "9,673 questions, 26 words"},
+    "18-alignment": {"coco_mini": "13 numbers and "},
+    "19-balance": {"fsdd": "seen and heard, alone on its own training pairs"},
+    "20-multitask": {"fsdd": "digit and speaker conflict in "},
 }
 
 pytestmark = [pytest.mark.notebook, pytest.mark.timeout(600)]

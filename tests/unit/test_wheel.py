@@ -25,7 +25,7 @@ def build(kind, source, folder):
 
 def data():
     """{name below data/: bytes} of what ships."""
-    paths = [DATA / "README.md", *(DATA / "world").rglob("*")]
+    paths = [DATA / "README.md", *(DATA / "world").rglob("*"), *(DATA / "models").rglob("*")]
     return {path.relative_to(DATA).as_posix(): path.read_bytes() for path in paths if path.is_file()}
 
 
@@ -54,11 +54,12 @@ def test_the_installed_package_finds_and_reads_its_data_away_from_the_repository
 from mmlearn.data import read_folder, shipped
 print(shipped.folder())
 print(len(read_folder(shipped.folder() / "validation")))
+print(*sorted(path.name for path in shipped.folder("models").iterdir()))
 """
     environment = os.environ | {"PYTHONPATH": str(site)}
     done = subprocess.run([sys.executable, "-c", script], cwd=away, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [str(site.resolve() / "mmlearn" / "shipped" / "world"), "32"]
+    assert done.stdout.splitlines() == [str(site.resolve() / "mmlearn" / "shipped" / "world"), "32", "world-bert world-resnet"]
 
 
 def test_an_editable_install_imports_the_clone_and_finds_its_data(tmp_path):

@@ -75,7 +75,7 @@ class Fusion(nn.Module):
         require(n > 0, "inputs", "an empty batch", "one example or more")
         for name, tensor in given.items():
             require(len(tensor) == n, f"inputs[{name!r}]", f"{len(tensor)} examples", f"{n}, as many as the other modalities")
-        present = self._presence(present, given, n, first.device)
+        present = self.check_presence(present, given, n, first.device)
         features = {name: fill_absent(given[name], present[name]) for name in given}
         for name in self.names:
             if name not in features:
@@ -91,7 +91,8 @@ class Fusion(nn.Module):
         _check_anything(present)
         return {name: x.where(masks[name][..., None], 0) for name, x in features.items()}, present, masks
 
-    def _known(self, names, argument):
+    def check_names(self, names, argument):
+        """Raises ValueError, with the nearest name that there is, where one is not a modality's."""
         unknown = [name for name in names if name not in self.dims]
         near = difflib.get_close_matches(str(unknown[0]), self.names, 1) if unknown else []
         hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -101,7 +102,7 @@ class Fusion(nn.Module):
 
     def _given(self, inputs):
         require(isinstance(inputs, dict), "inputs", type(inputs).__name__, "a dict, modality → features")
-        self._known(inputs, "inputs")
+        self.check_names(inputs, "inputs")
         given = {name: inputs[name] for name in self.names if inputs.get(name) is not None}
         require(bool(given), "inputs", "no modality", f"one or more of {', '.join(map(repr, self.names))}")
         for name, tensor in given.items():
@@ -117,7 +118,11 @@ class Fusion(nn.Module):
             )
         return given
 
-    def _presence(self, present, given, n, device):
+    def check_presence(self, present, given, n, device):
+        """Who has what, modality → (N,) bool over all names; False for what is not in ``given``.
+
+        present: as in ``forward``   given: the names that came at all   n: how many examples
+        """
         if isinstance(present, torch.Tensor):
             shape = (n, len(self.dims))
             fits = present.dtype == torch.bool and tuple(present.shape) == shape
@@ -125,7 +130,7 @@ class Fusion(nn.Module):
             require(fits, "present", f"{present.dtype} of shape {tuple(present.shape)}", expected)
             present = dict(zip(self.names, present.unbind(1), strict=True))
         flags = dict(present or {})
-        self._known(flags, "present")
+        self.check_names(flags, "present")
         for name in self.names:
             flag = flags.get(name)
             if flag is None:
@@ -137,7 +142,7 @@ class Fusion(nn.Module):
 
     def _masks(self, masks, features, present):
         masks = dict(masks or {})
-        self._known(masks, "masks")
+        self.check_names(masks, "masks")
         checked = {}
         for name, x in features.items():
             mask = masks.get(name)
