@@ -47,7 +47,7 @@ USUAL = [
     (IndexError, r"Dimension out of range",
      "`dim=` names a dimension that the tensor has not got. They count from 0 forwards or from −1 backwards."),
     (IndexError, r"out of bounds|out of range",
-     "A loop runs past the end. Indices go from 0 to size − 1; with stride and kernel, check where the last window starts."),
+     "Indices go from 0 to size − 1, and one runs past the end. Check the largest; of a sliding window, where the last starts."),
     (UnboundLocalError, r"", "The name is assigned further down in the function, or in a branch or loop that did not run."),
     (NameError, r"", "A name is misspelt, not imported, or its cell has not been run since the kernel started."),
     (TypeError, r"interpreted as an integer|must be integers|type float|must be tuple of ints",
