@@ -460,7 +460,7 @@ gate_gradients = Exercise(
         ),
         Mistake(_gate_variant(slope=lambda z: z), "the slope of the sigmoid is $z(1 - z)$, not $z$"),
         Mistake(
-            lambda grad, a, b, s: _gate_gradients(grad, a, b, s)[:2] + (grad * (1 - torch.sigmoid(s)) * (a - b),),
+            lambda grad, a, b, s: (*_gate_gradients(grad, a, b, s)[:2], grad * (1 - torch.sigmoid(s)) * (a - b)),
             "$a - h = (1-z)(a-b)$ is right, and a factor $z$ is missing: Eq. 15.8 says $g\\,z\\,(a - h)$",
         ),
         Mistake(

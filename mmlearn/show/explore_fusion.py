@@ -118,7 +118,8 @@ def _chart(axes, curve, other, beside, levels):
         dots(axes, mean[-1:], 3, MUTED)
         inwards = 13 if other[:, -1].mean() > curve[:, -1].mean() else -13  # the room between the two ends
         apart = abs(other[:, -1].mean() - curve[:, -1].mean()) > 0.15
-        write(axes, box.right, mean[-1, 1] + (inwards if apart else -inwards), beside, 11.5, MUTED, "right")
+        side = "right" if epochs > 1 else "left"
+        write(axes, mean[-1, 0], mean[-1, 1] + (inwards if apart else -inwards), beside, 11.5, MUTED, side)
     for one in curve:
         axes.plot(*place(one).T, color=COLOURS.mauve, lw=1 * POINTS, alpha=0.55, zorder=3.4)
     mean = place(curve.mean(0))

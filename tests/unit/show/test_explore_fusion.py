@@ -58,6 +58,18 @@ def test_an_operator_is_not_compared_with_itself(figure):
     assert figure.state["other"] is None
 
 
+def test_a_comparison_that_lies_on_a_ceiling_is_seen(published, pixels):
+    """Both lines at 100 %: the dotted one is not hidden by the ceiling of both."""
+    perfect = np.ones((2, 3)), np.ones((4, 4))
+    runs = {"matching": {"Concat": (CURVE, RIGHT), "Hadamard": perfect}}
+    figure = fusion_explorer(runs, {"matching": MATCHING}, {"matching": SYMBOLS["matching"]})
+    alone = pixels(figure.html).astype(int)
+    figure.set(beside="Hadamard")
+    changed = (pixels(figure.html).astype(int) != alone).any(-1)
+    ceiling = changed.sum(1).argmax()  # the row of pixels that changed most: a line, not only its dot and its name
+    assert changed[ceiling].sum() > 0.2 * changed.shape[1]
+
+
 def test_the_text_alternative_holds_every_number(figure, alt_of):
     alt = alt_of(figure)
     assert "W [f₁; f₂] + b" in alt
