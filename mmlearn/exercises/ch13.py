@@ -94,7 +94,7 @@ layer_output = Exercise(
         "The hook has no way to return the output to you: let it append to a list that you made outside. Then run `model(x)`.",
         "`kept = []`, `handle = layer.register_forward_hook(lambda module, inputs, output: kept.append(output.detach()))`, `model(x)`, `handle.remove()`, `return kept[0]`.",
     ],
-    afterword="`mmlearn.models.features.hooked` does the same for many layers, and removes its hooks also where the forward pass fails.",
+    afterword="`mmlearn.models.hooks.hooked` does the same for many layers, and removes its hooks also where the forward pass fails.",
 )  # fmt: skip
 
 
@@ -123,6 +123,15 @@ def _constant_penalised(x, y, penalty):
     return w[:-1], w[-1]
 
 
+def _ridge_standardised(undone, correction=0):
+    def ridge_probe(x, y, penalty):
+        spread = x.std(0, correction=correction)
+        weight, bias = _ridge_probe((x - x.mean(0)) / spread, y, penalty)
+        return (weight / spread[:, None], bias - x.mean(0) / spread @ weight) if undone else (weight, bias)
+
+    return ridge_probe
+
+
 def _ridge_cases(draw):
     yield Case(draw.integers(4, 1), draw.integers(4, 1), 1.0, label="one feature")
     yield Case(draw.normal(8, 3) + 2, draw.normal(8, 2), 0.5, label="three features, two outputs")
@@ -148,6 +157,10 @@ ridge_probe = Exercise(
         Mistake(_ridge_variant(bias=lambda mx, my, w: my), "the bias must undo the centring of `x`, too: it is $\\bar y - \\bar x W$"),
         Mistake(_ridge_variant(bias=lambda mx, my, w: my + mx @ w), "the sign in the bias is wrong: it is $\\bar y - \\bar x W$"),
         Mistake(_ridge_variant(bias=lambda mx, my, w: torch.zeros_like(my)), "the weights are right, and the bias is missing: it is $\\bar y - \\bar x W$"),
+        Mistake(_ridge_standardised(False), "the features are divided by their spread, so the weights are those of other features: here centre `x`, and leave its scale"),
+        Mistake(_ridge_standardised(True), "the features are divided by their spread before the fit: then $\\lambda$ weighs each feature differently. Here centre `x`, and leave its scale"),
+        Mistake(_ridge_standardised(False, 1), "the features are divided by their spread, so the weights are those of other features: here centre `x`, and leave its scale"),
+        Mistake(_ridge_standardised(True, 1), "the features are divided by their spread before the fit: then $\\lambda$ weighs each feature differently. Here centre `x`, and leave its scale"),
         Mistake(_ridge_variant(lam=lambda penalty, x: penalty * len(x)), "the penalty is multiplied by $N$: the loss here is a sum of squared errors, not their mean"),
         Mistake(_ridge_variant(lam=lambda penalty, x: penalty**2), "the penalty is squared: $\\lambda I$"),
         Mistake(_ridge_variant(lam=lambda penalty, x: penalty / 2), "the penalty is halved: the 2 of both derivatives cancels"),
@@ -179,8 +192,25 @@ def _cka_rows_centred(x, y):
     return _cka_variant(centre=False)(x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True))
 
 
+def _cka_prepared(of_x, of_y):
+    plain = _cka_variant(centre=False)
+    return lambda x, y: plain(of_x(x), of_y(y))
+
+
+def _cka_root(x, y):
+    return _linear_cka(x, y).sqrt()
+
+
+def _centred(x):
+    return x - x.mean(0)
+
+
+def _scaled(x):
+    return _centred(x) / x.std(0)
+
+
 def _cka_cases(draw):
-    yield Case(draw.integers(4, 2) + 3, draw.integers(4, 3), label="four examples")
+    yield Case(draw.integers(4, 2) + 3, draw.integers(4, 3) + 2, label="four examples")
     yield Case(draw.normal(10, 3) + 1, draw.normal(10, 5), label="three features and five")
     x = draw.normal(9, 4)
     yield Case(x + 2, x @ draw.normal(4, 4) + draw.normal(9, 4), label="features that are related")
@@ -200,6 +230,10 @@ linear_cka = Exercise(
     mistakes=[
         Mistake(_cka_variant(centre=False), "the features are not centred: a constant shift of all of them would change the answer"),
         Mistake(_cka_rows_centred, "each *example* is centred (`dim=1`); subtract the mean of each feature over the examples, `mean(0)`"),
+        Mistake(_cka_prepared(_centred, lambda y: y), "`x` is centred and `y` is not: the line below holds $Y^\\top Y$"),
+        Mistake(_cka_prepared(lambda x: x, _centred), "`y` is centred and `x` is not: the line below holds $X^\\top X$"),
+        Mistake(_cka_prepared(_scaled, _scaled), "each feature is divided by its spread: that stretches the axes, which Eq. 13.4 does not undo. Only centre"),
+        Mistake(_cka_root, "this is the root of the answer: Eq. 13.4 is a cosine already"),
         Mistake(_cka_variant(across=lambda x, y: (y.mT @ x).norm()), "the norm above is not squared: $\\|Y^\\top X\\|_F^2$"),
         Mistake(_cka_variant(within=lambda x: x.square().sum()), "below the line stands $\\|X^\\top X\\|_F$, and this is $\\|X\\|_F^2$, the trace of $X^\\top X$", "That is the RV coefficient's cousin without its norm: two equal layers would not score 1."),
         Mistake(_cka_variant(within=lambda x: (x.mT @ x).square().sum()), "the norms below the line are squared; only the one above is"),
@@ -247,10 +281,10 @@ def _lora_gradients(grad_weight, a, b, alpha):
 
 
 def _gradients_variant(
-    scale=lambda alpha, r: alpha / r, first=lambda g, a, b: b.mT @ g, second=lambda g, a, b: g @ a.mT, turned=False
+    scale=lambda alpha, r, width: alpha / r, first=lambda g, a, b: b.mT @ g, second=lambda g, a, b: g @ a.mT, turned=False
 ):
     def lora_gradients(grad_weight, a, b, alpha):
-        s = scale(alpha, len(a))
+        s = scale(alpha, *a.shape)
         pair = s * first(grad_weight, a, b), s * second(grad_weight, a, b)
         return pair[::-1] if turned else pair
 
@@ -276,10 +310,11 @@ lora_gradients = Exercise(
     shapes={"grad_weight": "out in", "a": "r in", "b": "out r"},
     solution=_lora_gradients,
     mistakes=[
-        Mistake(_gradients_variant(scale=lambda alpha, r: 1), "the factor $\\alpha/r$ is missing: the change of the weight is $(\\alpha/r)\\,BA$"),
-        Mistake(_gradients_variant(scale=lambda alpha, r: alpha), "the factor is $\\alpha$ alone; it is $\\alpha/r$, and $r$ is the number of rows of `a`"),
-        Mistake(_gradients_variant(scale=lambda alpha, r: alpha * r), "the factor is $\\alpha r$; it is $\\alpha/r$"),
-        Mistake(_gradients_variant(scale=lambda alpha, r: r / alpha), "the factor is upside down: $\\alpha/r$"),
+        Mistake(_gradients_variant(scale=lambda alpha, r, width: 1), "the factor $\\alpha/r$ is missing: the change of the weight is $(\\alpha/r)\\,BA$"),
+        Mistake(_gradients_variant(scale=lambda alpha, r, width: alpha), "the factor is $\\alpha$ alone; it is $\\alpha/r$, and $r$ is the number of rows of `a`"),
+        Mistake(_gradients_variant(scale=lambda alpha, r, width: alpha * r), "the factor is $\\alpha r$; it is $\\alpha/r$"),
+        Mistake(_gradients_variant(scale=lambda alpha, r, width: r / alpha), "the factor is upside down: $\\alpha/r$"),
+        Mistake(_gradients_variant(scale=lambda alpha, r, width: alpha / width), "the factor is divided by the columns of `a`; $r$ is the number of its rows, `len(a)`"),
         Mistake(_gradients_variant(turned=True), "both are right and in the other order: first $\\partial L/\\partial A$, $(r, \\text{in})$, then $\\partial L/\\partial B$"),
         Mistake(_gradients_variant(first=lambda g, a, b: a @ g.mT @ g), "$\\partial L/\\partial A$ is made with `a` itself: what stands beside $A$ in the product $BA$ is $B$"),
         Mistake(_gradients_variant(second=lambda g, a, b: g @ g.mT @ b), "$\\partial L/\\partial B$ is made with `b` itself: what stands beside $B$ in the product $BA$ is $A$"),
@@ -389,13 +424,13 @@ freeze = Exercise(
 )  # fmt: skip
 
 
-def _hunted(factor_zero=False, scale=lambda alpha, r: alpha / r, trained=False, twice=False):
+def _hunted(factor_zero=False, scale=lambda alpha, r: alpha / r, trained=False, twice=False, idle=False, start=0.0):
     class LoRA(nn.Module):
         def __init__(self, weight, a, alpha):
             super().__init__()
             self.weight = nn.Parameter(weight.clone(), requires_grad=trained)
             self.a = nn.Parameter(torch.zeros_like(a) if factor_zero else a.clone())
-            self.b = nn.Parameter(weight.new_zeros(len(weight), len(a)))
+            self.b = nn.Parameter(weight.new_full((len(weight), len(a)), start))
             self.scale, self.merged = scale(alpha, len(a)), False
 
         def change(self):
@@ -405,8 +440,9 @@ def _hunted(factor_zero=False, scale=lambda alpha, r: alpha / r, trained=False, 
             return x @ (self.weight if self.merged else self.weight + self.change()).mT
 
         def merge(self):
-            self.weight.data += self.change().detach()
-            self.merged = not twice
+            if not idle:
+                self.weight.data += self.change().detach()
+                self.merged = not twice
 
     return LoRA
 
@@ -431,7 +467,7 @@ class _RepairedLoRA(nn.Module):
 
 
 def _use(LoRA, weight, a, alpha, x):
-    """Three steps of gradient descent on a small loss, then merge: the outputs on the way."""
+    """Three steps of gradient descent on a small loss, then merge: the outputs on the way, and whether the change was stored."""
     layer = LoRA(weight, a, alpha)
     first = layer(x).detach()
     learned = [parameter for parameter in layer.parameters() if parameter.requires_grad]
@@ -441,8 +477,11 @@ def _use(LoRA, weight, a, alpha, x):
             for parameter, gradient in zip(learned, gradients, strict=True):
                 parameter -= 0.1 * (torch.zeros_like(parameter) if gradient is None else gradient)
     trained = layer(x).detach()
+    moved = layer(torch.eye(weight.shape[1], dtype=weight.dtype)).detach().mT  # (out, in), the weight with its change
     layer.merge()
-    return first, trained, layer(x).detach()
+    kept = [*layer.parameters(), *layer.buffers(), *(part for part in vars(layer).values() if isinstance(part, torch.Tensor))]
+    stored = any(part.shape == moved.shape and torch.allclose(part.detach(), moved) for part in kept)
+    return first, trained, layer(x).detach(), stored
 
 
 def _lora_cases(draw):
@@ -483,11 +522,14 @@ RepairedLoRA = Exercise(
     oracle=_RepairedLoRA,
     cases=_lora_cases,
     call=_use,
-    returns=("the output at first", "the output after three steps", "the output after `merge`"),
+    returns=("the output at first", "the output after three steps", "the output after `merge`", "whether the stored weight has the change in it"),
     float32=False,
     solution=_RepairedLoRA,
     mistakes=[
         *_left(),
+        Mistake(_hunted(idle=True), "`merge` leaves the weight as it was: the output is right, and $B A$ is still computed beside it at every call"),
+        Mistake(_hunted(start=1.0), "$B$ does not start at zero: at first the layer must answer as it did without LoRA"),
+        Mistake(_hunted(factor_zero=True, start=1.0), "$A$ starts at zero in place of $B$: the first answer is right, but take $A$ as it is given, and let $B$ start at zero"),
         Mistake(_hunted(scale=lambda alpha, r: alpha * r), "the change is multiplied by $r$; it is divided by it: $\\alpha/r$"),
     ],
     hints=[

@@ -101,7 +101,7 @@ def _draw(scene, layer, rgb, rows, cosines, has, words, **_):
             alike = has[name][place]
             write(axes, left + _SMALL / 2, 70 + _SMALL + 14 + 17 * line, of_each[row], 11.5, INK if alike else MUTED,
                   weight="bold" if alike else "normal")  # fmt: skip
-    write(axes, 186, _HEIGHT - 16, "bold: as the scene   framed: all of it", 11.5, MUTED, "left")
+    write(axes, 186, _HEIGHT - 16, "bold: the same as the scene's   framed: every word is", 11.5, MUTED, "left")
     return fig
 
 

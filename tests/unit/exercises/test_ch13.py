@@ -10,8 +10,8 @@ from torch import nn
 
 from mmlearn.data import cka
 from mmlearn.exercises import ch13, verify
-from mmlearn.models.features import hooked
 from mmlearn.models.freeze import frozen
+from mmlearn.models.hooks import hooked
 from mmlearn.models.lora import LoRALinear
 from mmlearn.models.lora import lora_gradients as gradients_of_the_course
 
@@ -166,8 +166,26 @@ class WithABuffer(nn.Module):
         self.b.zero_()
 
 
+class WithANewWeight(WithABuffer):
+    """A merge that puts another tensor in the weight's place, and sets the factor to 0."""
+
+    def merge(self):
+        self.weight = self.weight + self.alpha / self.a.shape[0] * (self.b @ self.a).detach()
+        self.alpha = 0
+
+
 def test_repaired_lora():
-    verify(ch13.RepairedLoRA, also_right=[FromTheCourse, WithABuffer])
+    verify(ch13.RepairedLoRA, also_right=[FromTheCourse, WithABuffer, WithANewWeight])
+
+
+def test_a_merge_that_stores_nothing_is_not_right():
+    class Idle(WithABuffer):
+        def merge(self):
+            pass
+
+    result = ch13.RepairedLoRA.check(Idle)
+    assert not result.passed
+    assert "`merge` leaves the weight as it was" in result.diagnosis
 
 
 def test_behind_factors_at_zero_the_message_says_that_more_may_be_hidden():
