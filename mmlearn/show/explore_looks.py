@@ -99,13 +99,14 @@ def _draw(rgb, mask, words, word, head, grid, things, masses, areas):
     top, scale = 92, _SIDE / mask.shape[-1]
     picture = draw_pixels(axes, rgb, 40, top, _SIDE)
     side, most = _SIDE / len(grid), max(grid.max(), 1e-9)
-    texts = [[f"{100 * value:.0f}" if value >= 0.005 else "" for value in row] for row in grid]  # zeros would drown the rest
-    cells = draw_cells(axes, grid, 300, top, side, limits=(-1.15 * most, 1.15 * most), texts=texts)
+    shown = np.where(grid < 0.005, 0, grid)  # quiet, for a field of zeros drowns the few numbers that matter
+    texts = [[f"{100 * value:.0f}" for value in row] for row in shown]
+    cells = draw_cells(axes, shown, 300, top, side, limits=(-1.15 * most, 1.15 * most), texts=texts, quiet_zeros=True)
     for box, paint in ((picture, with_halo), (cells, _thin)):  # thin, for the numbers lie under the outlines
         corner = np.array([box.left, box.top])
         paint(axes, [corner + scale * line for each in mask if each.any() for line in edges(each)])
-    write(axes, 536, top + 14, "percent of the word's", 12, MUTED, "left")
-    write(axes, 536, top + 31, "weight; empty: below ½", 12, MUTED, "left")
+    write(axes, 536, top + 14, "percent of the", 12, MUTED, "left")
+    write(axes, 536, top + 31, "word's weight", 12, MUTED, "left")
     for n, (thing, mass, area) in enumerate(zip(things, masses, areas, strict=True)):
         write(axes, 536, top + 66 + 56 * n, thing, 12.5, INK, "left", "bold")
         write(axes, 536, top + 84 + 56 * n, f"{100 * mass:.0f} % of the weight,", 12, INK, "left")
