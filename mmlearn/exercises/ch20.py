@@ -24,6 +24,7 @@ def _uncertainty(losses, s):
 
 def _loss_cases(draw):
     yield Case(torch.tensor([2.0], dtype=torch.float64), torch.tensor([0.0], dtype=torch.float64), label="one task, s = 0")
+    yield Case(torch.tensor([2.0], dtype=torch.float64), torch.tensor([1.0], dtype=torch.float64), label="one task, s = 1")
     yield Case(torch.tensor([2.0, 4.0], dtype=torch.float64), torch.tensor([1.0, -1.0], dtype=torch.float64), label="two tasks")
     yield Case(draw.uniform(3, low=0.1, high=3), draw.normal(3), label="three tasks")
 
@@ -61,6 +62,10 @@ weigh_by_uncertainty = Exercise(
         Mistake(
             lambda losses, s: (0.5 * torch.exp(-2 * s) * losses + s).sum(),
             "this takes $s$ for $\\log\\sigma$; here $s = \\log\\sigma^2$, so $1/\\sigma^2$ is $e^{-s}$",
+        ),
+        Mistake(
+            lambda losses, s: (0.5 * torch.exp(-2 * s) * losses + 0.5 * s).sum(),
+            "the exponent is doubled: $s = \\log\\sigma^2$ is the logarithm of the square already, so $1/\\sigma^2$ is $e^{-s}$",
         ),
         Mistake(
             lambda losses, s: (torch.exp(-s) * losses + 0.5 * s).sum(),
@@ -145,7 +150,7 @@ dwa = Exercise(
         ),
     ],
     hints=[
-        "First the ratios $r_k$, one division. Near 1 means: hardly fell.",
+        "First the ratios $q_k$, one division. Near 1 means: hardly fell.",
         "`torch.softmax(…, 0)` makes shares that add up to 1; the weights should add up to $K$.",
         "`len(last) * torch.softmax(last / before / temperature, 0)`",
     ],
@@ -443,6 +448,18 @@ shortest = Exercise(
             "this makes both parts equally long; the combination is then not the shortest, unless both gradients are",
         ),
         Mistake(
+            lambda first, second: torch.where(
+                (first == second).all(), first.new_tensor(0.5), (first @ first) / (first @ first + second @ second)
+            ),
+            "this is the larger weight for the longer gradient, and the product $g_1\\cdot g_2$ is missing",
+        ),
+        Mistake(
+            lambda first, second: torch.where(
+                (first == second).all(), first.new_tensor(0.5), (second @ second) / (first @ first + second @ second)
+            ),
+            "this is right only for gradients at right angles: the product $g_1\\cdot g_2$ is missing, above and below",
+        ),
+        Mistake(
             lambda first, second: (-((first - second) @ second) / ((first - second) @ (first - second))).clamp(0, 1),
             "the same gradient twice gives 0/0: there every weight is right, return ½",
         ),
@@ -502,16 +519,16 @@ survives = ValueExercise(
         "For the two that look at gradients: draw $g_1$ very long. For the three that look at losses: write down what finally multiplies $g_1$.",
         "Two of the six are True.",
     ],
-    afterword="GradNorm joins them, once its weights have arrived. CAGrad turns, but only so far: however long $g_1$ gets, a share of about $c$ goes to the worst-off task.",
+    afterword="GradNorm joins them, once its weights have arrived. CAGrad turns, but only so far: however long $g_1$ gets, its direction tends to $u_1 + c\\,u_2$, with $u_k = g_k/\\|g_k\\|$.",
 )  # fmt: skip
 
 
-def _trained(theta, s, A, b, lr, steps, moves=True, log=True, fresh=True, mean=False):
+def _trained(theta, s, A, b, lr, steps, moves=True, log=1, fresh=True, mean=False):
     theta, s = theta.detach().clone().requires_grad_(), s.detach().clone().requires_grad_()
     optimizer = torch.optim.SGD([theta, s] if moves else [theta], lr=lr)
     for _ in range(steps):
         losses = ((A @ theta - b) ** 2).mean(1)  # (K,)
-        weighted = 0.5 * (-s).exp() * losses + (0.5 * s if log else 0)
+        weighted = 0.5 * (-s).exp() * losses + 0.5 * log * s
         grads = torch.stack([torch.autograd.grad(loss, theta, retain_graph=True)[0] for loss in weighted])
         s.grad = torch.autograd.grad(weighted.sum(), s)[0]
         given, done = (grads.clone() if fresh else grads), grads
@@ -580,10 +597,11 @@ repaired_training = Exercise(
             f"{_STILL}; the projections are right. When it moves, look at the loss again: what pulls it back?",
             "A tensor with `requires_grad` learns only if an optimiser holds it. `fit` refuses such an optimizer.",
         ),
-        Mistake(_left(log=False), f"two errors found, one left: {_COLLAPSE}"),
+        Mistake(_left(log=0), f"two errors found, one left: {_COLLAPSE}"),
         Mistake(_left(fresh=False), f"two errors found, one left: {_ALREADY}"),
         Mistake(_left(moves=False, fresh=False), f"at least two errors are left: {_STILL}; and {_ALREADY}"),
-        Mistake(_left(log=False, fresh=False), f"one error found, two are left: {_COLLAPSE}; and {_ALREADY}"),
+        Mistake(_left(log=0, fresh=False), f"one error found, two are left: {_COLLAPSE}; and {_ALREADY}"),
+        Mistake(_left(log=2), "all three errors are found, but the logarithm is too large: $\\log\\sigma_k$ is $\\frac12 s_k$"),
         Mistake(_left(mean=True), "all three errors are gone, and something new has come: the projected gradients are added, not averaged"),
     ],
     hints=[

@@ -20,7 +20,7 @@ _WIDTH, _HEIGHT, _MIDDLE, _REACH = 720, 372, (206, 214), 150
 _LEVEL = 1e-9  # a gain this near to zero is zero
 
 
-def gradient_pair(angle=120, length=1.0, c=0.5):
+def gradient_pair(angle=120, length=2.5, c=0.5):
     """Display two task gradients in the plane that they span, and five directions made of them, with controls.
 
     angle: between g₁ and g₂, in degrees, 0 to 180   length: of g₂; g₁ has the length 1   c: of CAGrad
@@ -66,8 +66,8 @@ def _draw(angle, length, gradients, directions, gains, **_):
     for name, vector in zip(("g₁", "g₂"), gradients, strict=True):
         tip = _arrow(axes, vector, scale, INK, 2.6)
         write(axes, *_beyond(tip, vector, 14), name, 14, INK, "center", "bold")
-    for (_, colour), vector in zip(METHODS.items(), directions.values(), strict=True):
-        _arrow(axes, vector, scale, colour, 2.0)
+    for n, (colour, vector) in enumerate(zip(METHODS.values(), directions.values(), strict=True)):
+        _arrow(axes, vector, scale, colour, 6.0 - n)  # the thinnest last: where arrows coincide, the lower ones show beside it
     left, top, places = 408, 120, (638, 706)
     write(axes, left, 62, "What a small step along d takes off", 13, INK, "left", "bold")
     for place, text in zip(places, ("L₁: d·g₁", "L₂: d·g₂"), strict=True):

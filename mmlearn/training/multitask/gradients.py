@@ -159,10 +159,15 @@ def _shortest(products):
     """Weights (K,) ≥ 0 with the sum 1 whose combination is shortest, from the Gram matrix.
 
     Non-negative least squares of ‖Gᵀu‖² + (1 − Σu)² has a solution u along w: with u = s·w it is s²‖Gᵀw‖² + (1 − s)², which for
-    any s is least for the shortest Gᵀw (Lawson & Hanson 1974, chapter 23).
+    any s is least for the shortest Gᵀw (Lawson & Hanson 1974, chapter 23). Two tasks need no solver: they have Eq. 20.10.
     """
     from scipy.optimize import nnls
 
+    if len(products) == 2:
+        (first, mixed), (_, second) = products.tolist()
+        apart = first - 2 * mixed + second  # ‖g₁ − g₂‖²
+        weight = min(max((second - mixed) / apart, 0.0), 1.0) if apart > 0 else 0.5
+        return torch.tensor([weight, 1 - weight], dtype=products.dtype)
     values, vectors = torch.linalg.eigh(products / products.diagonal().max().clamp(min=1e-300))
     root = values.clamp(min=0).sqrt()[:, None] * vectors.mT  # (K, K): its columns have these products
     system = torch.cat([root, torch.ones_like(root[:1])])

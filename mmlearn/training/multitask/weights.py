@@ -27,7 +27,7 @@ def settled(losses):
 
 
 def dwa_weights(last, before, temperature=2.0):
-    """λₖ = K·softmax(rₖ/T), rₖ = Lₖ(t − 1)/Lₖ(t − 2): more for the task whose loss falls least — Eq. 20.6 (Liu et al. 2019).
+    """λₖ = K·softmax(qₖ/T), qₖ = Lₖ(t − 1)/Lₖ(t − 2): more for the task whose loss falls least — Eq. 20.6 (Liu et al. 2019).
 
     last, before: (K,), the mean losses of the last epoch and of the one before   returns: (K,), with the sum K
     """

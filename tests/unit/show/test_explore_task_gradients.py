@@ -16,9 +16,15 @@ def figure(published):
     return gradient_pair()
 
 
-def test_it_starts_with_a_conflict_in_which_no_average_harms(figure, note_of):
-    assert figure.value == {"angle": 120, "length": 1.0, "c": 0.5}
+def test_it_starts_with_a_conflict_in_which_only_the_mean_harms(figure, note_of):
+    assert figure.value == {"angle": 120, "length": 2.5, "c": 0.5}
+    assert note_of(figure) == "They conflict: their product is negative. mean raises L₁."
+
+
+def test_at_equal_lengths_all_directions_agree_and_none_harms(figure, note_of):
+    figure.set(length=1.0)
     assert note_of(figure) == "They conflict: their product is negative. No direction raises a loss."
+    assert {round(math.degrees(math.atan2(y, x)), 9) for x, y in figure.state["directions"].values()} == {60.0}
 
 
 @settings(max_examples=40, deadline=None)
