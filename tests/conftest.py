@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -25,6 +26,17 @@ def clean_environment(monkeypatch, tmp_path_factory):
     for name in [name for name in os.environ if name.startswith("MMLEARN_") and not name.startswith("MMLEARN_TEST_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MMLEARN_PROGRESS", str(tmp_path_factory.mktemp("progress") / "progress.json"))
+
+
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to Ctrl-C, here and in what is started from here, also where the tests run in the background.
+
+    There a process begins with Ctrl-C ignored, and hands that on to its children.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -163,7 +163,7 @@ def test_hidden_folders_of_killed_runs_are_cleared_after_a_week(tmp_path):
 
 
 @pytest.fixture
-def started(clone):
+def started(clone, ctrl_c):
     """A run of the command on a chapter that has begun its last cell and waits there: the process, and the line to the cell."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(120)

@@ -241,14 +241,6 @@ def test_exit_does_not_end_the_notebook(moving_average):
     assert "use `return`" in result.diagnosis
 
 
-@pytest.fixture
-def ctrl_c():
-    """Python's own answer to Ctrl-C, also where the process was started in the background and would ignore it."""
-    before = signals.signal(signals.SIGINT, signals.default_int_handler)
-    yield
-    signals.signal(signals.SIGINT, before)
-
-
 def test_ctrl_c_gets_through_and_leaves_nothing_behind(moving_average, ctrl_c):
     def answer(signal, width, stride=1):
         print("about to be interrupted")
