@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under another name, then renamed, which every file system does in one step.
+"""Files and folders that are whole or not there: written under another name, then renamed, which takes one step.
 
 It stands below all layers and imports nothing but the standard library, because the ``mmlearn`` command and the progress file use
 it where torch may be missing.
@@ -7,6 +7,8 @@ it where torch may be missing.
 import contextlib
 import os
 import secrets
+import shutil
+import tempfile
 from pathlib import Path
 
 
@@ -38,3 +40,25 @@ def write_atomically(path, content, *, fsync=False, mode=0o666):
         with contextlib.suppress(OSError):  # the error that led here says more
             draft.unlink()
         raise
+
+
+def replace_folder(folder, files):
+    """Put a whole new folder in the old one's place.   files: {name below the folder, with forward slashes: bytes}
+
+    It is written beside it, then two renamings follow at once: nobody meets half of the files, and a failure leaves the old ones.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    new, old = scratch / "new", scratch / "old"
+    try:
+        for name, content in files.items():
+            path = new / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if folder.is_dir():
+            folder.rename(old)
+        new.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(scratch)

@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import json
 import re
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmlearn.atomic import replace_folder, write_atomically
+from mmlearn.course.documents import filled
 from mmlearn.data import digits, world
 from mmlearn.data.text import SPECIAL
 
@@ -183,18 +184,6 @@ def checksums(files):
     return "\n".join(["| file | bytes | sha256 |", "|---|---|---|", *rows])
 
 
-def finished(text, files):
-    """data/README.md with the table between its marks. Raises ValueError without the marks."""
-    begin, end = "<!-- models:begin -->", "<!-- models:end -->"
-    before, opened, rest = text.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not opened or not closed:
-        raise ValueError(
-            f"data/README.md has no place for the models' checksums: put the lines {begin} and {end} where it belongs"
-        )
-    return f"{before}{begin}\n{checksums(files)}\n{end}{after}"
-
-
 def differences(data):
     """One line for everything in which data/models is not what the checksums say."""
     text = (data / "README.md").read_text(encoding="utf-8")
@@ -210,21 +199,10 @@ def differences(data):
 
 def write(data, files):
     """Put the files and their checksums into place, the models whole or not at all."""
-    text = finished((data / "README.md").read_text(encoding="utf-8"), files)  # before anything is written
-    scratch = Path(tempfile.mkdtemp(prefix=".models-", dir=data))
-    new, old, folder = scratch / "new", scratch / "old", data / "models"
-    try:
-        for name, content in files.items():
-            (new / name).parent.mkdir(parents=True, exist_ok=True)
-            (new / name).write_bytes(content)
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        shutil.rmtree(scratch)
-    (data / "README.md").write_text(text, encoding="utf-8", newline="\n")
+    readme = data / "README.md"
+    text = filled(readme.read_text(encoding="utf-8"), "models", checksums(files), readme)  # before anything is written
+    replace_folder(data / "models", files)
+    write_atomically(readme, text)
 
 
 def main(arguments=None):

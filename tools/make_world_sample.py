@@ -10,16 +10,15 @@ The bytes are the same on every machine.
 import argparse
 import hashlib
 import json
-import os
-import shutil
 import struct
 import sys
-import tempfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from mmlearn.atomic import replace_folder, write_atomically
+from mmlearn.course.documents import filled
 from mmlearn.data import world
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -141,12 +140,7 @@ def finished(readme, files):
     """The text of ``readme`` (a path) with what is made from the files between its marks. Raises ValueError without the marks."""
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     for name, content in (("example", example(files)), ("checksums", checksums(files))):
-        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-        before, opened, rest = text.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not opened or not closed:
-            raise ValueError(f"{readme} has no place for the {name}: put the lines {begin} and {end} where it belongs")
-        text = f"{before}{begin}\n{content}\n{end}{after}"
+        text = filled(text, name, content, readme)
     return text
 
 
@@ -184,36 +178,12 @@ def write(data, files):
         )
     text, written = finished(readme, files), []
     if any(line.startswith("world/") for line in differences(data, files)):
-        replace(folder, files)
+        replace_folder(folder, files)
         written.append(folder.name)
     if text != readme.read_text(encoding="utf-8"):
-        replacement = readme.with_name(f".{readme.name}.new")
-        replacement.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(replacement, readme)
+        write_atomically(readme, text)
         written.append(readme.name)
     return written
-
-
-def replace(folder, files):
-    """Put the whole new folder in the old one's place.
-
-    It is written beside it, then two renamings follow at once: nobody meets half of the files, and a failure leaves the old ones.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    new, old = scratch / "new", scratch / "old"
-    try:
-        for name, content in files.items():
-            path = new / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        if folder.is_dir():
-            folder.rename(old)
-        new.rename(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        shutil.rmtree(scratch)
 
 
 def main(arguments=None):

@@ -49,6 +49,19 @@ def chapter_table(written, address):
     return "\n".join(lines).strip("\n")
 
 
+def filled(text, name, content, document):
+    """The document's text with the content between the lines <!-- name:begin --> and <!-- name:end -->.
+
+    Raises ValueError, which names the document and says what to add, where it lacks one of them.
+    """
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, opened, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not opened or not closed:
+        raise ValueError(f"{document} has no place for the {name}: put the lines {begin} and {end} where it belongs")
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
 def _readme(text, address, root):
     table = chapter_table(notebooks(root, SOLUTIONS), address)
     text = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{table}\n{END}", text, flags=re.DOTALL)

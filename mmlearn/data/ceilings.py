@@ -77,10 +77,19 @@ def ceilings(table):
     seen = {"majority": label[None], "a": table.sum(1), "b": table.sum(0), "both": table.flatten(0, 1)}  # name → (…, Y)
     known = {name: Ceiling(float(joint.amax(1).sum()), _below(label, conditional_entropy(joint))) for name, joint in seen.items()}
     model = additive_model(table)
-    top = model >= model.amax(2, keepdim=True) - TIE  # (A, B, Y)
+    return Ceilings(additive=ceiling_of(table, model, log_or_zero(model)), **known)
+
+
+def ceiling_of(table, believed, logarithm):
+    """Accuracy and bits of a classifier that believes in P(y | a, b) where the table holds, as a Ceiling.
+
+    table, believed, logarithm: (A, B, Y); the logarithm of what is believed, anything where the table is 0
+    Labels that tie, see ``TIE``, share the prediction evenly. Fewer than 0 bits count as 0: guessing has that.
+    """
+    top = believed >= believed.amax(2, keepdim=True) - TIE  # (A, B, Y)
     accuracy = float((table * top / top.sum(2, keepdim=True)).sum())
-    cross_entropy = -float((table * log_or_zero(model)).sum()) / math.log(2)
-    return Ceilings(additive=Ceiling(accuracy, _below(label, cross_entropy)), **known)
+    cross_entropy = -float((table * logarithm).sum()) / math.log(2)
+    return Ceiling(accuracy, _below(table.sum((0, 1)), cross_entropy))
 
 
 def additive_bounds(table):

@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from mmlearn.data.ceilings import TIE, Ceiling
-from mmlearn.data.information import check_table, entropy
+from mmlearn.data.ceilings import ceiling_of
+from mmlearn.data.information import check_table
 
 _SMALL = 1e-9  # singular values below this share of the largest count as 0
 RIDGE = 1e-5
@@ -72,7 +72,8 @@ def rank_ceilings(table, ranks, *, starts=12, seed=0, ridge=RIDGE):
     for rank in ranks:
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 0:
             raise ValueError(f"ranks must be whole numbers ≥ 0; got {rank!r}")
-        found[rank] = _ceiling(table, _best_logits(table, rank, starts, seed, ridge))
+        believed = _best_logits(table, rank, starts, seed, ridge).log_softmax(2)  # (A, B, Y)
+        found[rank] = ceiling_of(table, believed.exp(), believed)
     return found
 
 
@@ -82,15 +83,6 @@ def _rank(matrix, scale):
 
 def _near(vector, target):
     return bool((vector - target).abs().max() < 1e-6)
-
-
-def _ceiling(table, logits):
-    """Accuracy and bits of logits (A, B, Y)."""
-    believed = logits.log_softmax(2)
-    top = believed.exp() >= believed.exp().amax(2, keepdim=True) - TIE
-    accuracy = float((table * top / top.sum(2, keepdim=True)).sum())
-    cross_entropy = -float((table * believed).sum()) / math.log(2)
-    return Ceiling(accuracy, max(0.0, entropy(table.sum((0, 1))) - cross_entropy))
 
 
 def _best_logits(table, rank, starts, seed, ridge):

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mmlearn.data import shipped
+from mmlearn.models import padding
 from mmlearn.models.backbones import family_of
 from mmlearn.models.freeze import frozen
 from mmlearn.models.hooks import hooked
@@ -127,10 +128,7 @@ class Features(nn.Module):
         return self._mean(values[:, self.family.class_tokens :], mask)
 
     def _mean(self, values, mask):
-        if mask is None:
-            return values.mean(1)
-        kept = values.masked_fill(~mask[..., None], 0)
-        return kept.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)  # (N, D)
+        return values.mean(1) if mask is None else padding.pool(values, mask, "mean")  # (N, D)
 
     def _inputs(self, batch):
         """(pictures, None) or (ids, mask), on the backbone's device."""

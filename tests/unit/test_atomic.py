@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmlearn.atomic import write_atomically
+from mmlearn.atomic import replace_folder, write_atomically
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has neither umask nor signals")
 
@@ -108,7 +108,7 @@ def test_a_symbolic_link_is_replaced_and_not_followed(tmp_path):
 def test_a_kill_leaves_the_old_file_and_one_hidden_one(tmp_path, call):
     (tmp_path / "file").write_text("old")
     program = (
-        "import os, signal, sys\nfrom mmlearn.atomic import write_atomically\n"
+        "import os, signal, sys\nfrom mmlearn.atomic import replace_folder, write_atomically\n"
         f"os.{call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_atomically(sys.argv[1], 'new', fsync=True)"
     )
@@ -129,3 +129,20 @@ def test_it_needs_nothing_but_the_standard_library():
         [sys.executable, "-I", "-c", program.replace("import mmlearn.atomic", "pass")], capture_output=True, text=True, check=True
     )
     assert set(done.stdout.split()) - set(before.stdout.split()) - sys.stdlib_module_names == {"mmlearn"}
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    folder = tmp_path / "below" / "folder"
+    replace_folder(folder, {"a.txt": b"1", "deep/b.txt": b"2"})
+    replace_folder(folder, {"deep/b.txt": b"3"})
+    assert {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == {"deep/b.txt": b"3"}
+    assert [path.name for path in folder.parent.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    folder = tmp_path / "folder"
+    replace_folder(folder, {"a.txt": b"1"})
+    with pytest.raises(FileExistsError):  # "a" cannot be a file and a folder
+        replace_folder(folder, {"a": b"2", "a/b": b"3"})
+    assert (folder / "a.txt").read_bytes() == b"1"
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from mmlearn.models.fusion.interface import Fusion
-from mmlearn.models.fusion.tokens import Tokens, joined, mean_token, parted
+from mmlearn.models.fusion.tokens import Tokens, joined, parted
+from mmlearn.models.padding import pool
 from mmlearn.models.transformer import MultiHeadAttention
 from mmlearn.ops.arguments import check_whole
 from mmlearn.ops.gated_residual import gated_residual
@@ -96,7 +97,7 @@ class CrossAttention(_Looking):
         x = x + _look(self.attention, x, memory, seen)
         if self.feed_forward is not None:
             x = x + self.feed_forward(x)
-        return self.out(mean_token(x, asks))
+        return self.out(pool(x, asks, "mean"))
 
 
 class GatedCrossAttention(_Looking):
@@ -126,7 +127,7 @@ class GatedCrossAttention(_Looking):
         x = gated_residual(x, look.to(x.dtype), self.gate)  # .to: with mixed precision a part comes in another type
         if self.feed_forward is not None:
             x = gated_residual(x, self.feed_forward(x).where(some, 0).to(x.dtype), self.feed_forward_gate)
-        return self.out(mean_token(x, asks))
+        return self.out(pool(x, asks, "mean"))
 
     def _weights(self, query, memory, seen):
         return super()._weights(self.norm(query), memory, seen)
@@ -160,7 +161,7 @@ class CoAttention(Fusion):
             x = tokens[name] + _look(self.attention[name], tokens[name], memory, seen)
             if self.feed_forward is not None:
                 x = x + self.feed_forward[name](x)
-            fused.append(mean_token(x, masks[name]))
+            fused.append(pool(x, masks[name], "mean"))
         return self.out(torch.cat(fused, 1))
 
     def weights(self, inputs, present=None, masks=None):

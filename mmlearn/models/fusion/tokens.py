@@ -39,12 +39,3 @@ def joined(tokens, masks, names):
 def parted(weights, tokens, names):
     """(N, h, L, S) weights on joined tokens → {name: (N, h, L, T)}, the share of each modality."""
     return dict(zip(names, weights.split([tokens[name].shape[1] for name in names], -1), strict=True))
-
-
-def mean_token(x, mask):
-    """The mean of the tokens that count, zeros where none does.   x: (N, T, D)   mask: (N, T) bool   returns: (N, D)
-
-    >>> mean_token(torch.tensor([[[2.0], [4.0], [9.0]]]), torch.tensor([[True, True, False]]))
-    tensor([[3.]])
-    """
-    return x.where(mask[..., None], 0).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)

@@ -1,6 +1,6 @@
 import torch
 
-from mmlearn.models.fusion.tokens import Tokens, joined, mean_token, parted
+from mmlearn.models.fusion.tokens import Tokens, joined, parted
 
 
 def test_tokens_come_out_in_one_width_with_the_mark_of_their_modality():
@@ -33,9 +33,3 @@ def test_what_was_joined_can_be_parted():
     for name in names:
         assert torch.equal(parts[name][:, 0].transpose(1, 2), tokens[name])
     assert torch.equal(counts, torch.cat([masks["text"], masks["image"]], 1))
-
-
-def test_the_mean_leaves_padding_out_and_is_zero_without_tokens():
-    x = torch.tensor([[[1.0], [3.0]], [[5.0], [float("nan")]], [[7.0], [9.0]]])
-    mask = torch.tensor([[True, True], [True, False], [False, False]])
-    assert mean_token(x, mask).tolist() == [[2.0], [5.0], [0.0]]
